@@ -1,0 +1,251 @@
+"""One crawl: some communities of one platform over one window, hour by hour, newest first, into the lake.
+
+Each community is a generator of pages; an hour is committed when all of them have reached it. So a crash loses one
+hour at the most, and one community that fails takes no other with it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import filelock
+import pyarrow as pa
+
+from extractors.errors import CrawlError
+from extractors.http import Http
+from extractors.lake import Commit, Lake, Receipt
+from extractors.platform import Community, Entity, Page, Platform, Row, State, Window
+from extractors.records import ENTITIES, table
+from extractors.spool import Spool
+from extractors.store import StoreError
+from extractors.usage import Usage
+
+log = logging.getLogger(__name__)
+AT_ONCE = 8
+"""Communities read at the same time; their hosts' limits hold all the same."""
+PATIENCE = 600.0
+"""Seconds to wait for another run that reads the same community."""
+
+
+def crawl(
+    platform: Platform,
+    communities: Sequence[Community],
+    window: Window,
+    *,
+    lake: Lake,
+    http: Http,
+    run_id: str,
+    clock: Callable[[], datetime],
+    scratch: Path,
+    refresh: bool = False,
+) -> Iterator[Commit]:
+    """Yield each hour's commit as it is made. A community that fails is a receipt with an error, and an error in the
+    log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used.
+
+    `scratch`: a folder of this machine for locks and for what does not fit into memory.
+    `refresh`: read everything anew, unchanged or not.
+    """
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix=platform.name))
+        started = clock()
+        about = Crawl(platform, window, lake, http, run_id, scratch, refresh)
+        readers = [stack.enter_context(Reader(about, community)) for community in sorted(set(communities))]
+        hours = window.hours
+        for number, hour in enumerate(hours):
+            last = hour == window.start
+            for _ in pool.map(lambda reader, hour=hour: reader.read_to(hour), readers):
+                pass
+            if number and not any(reader.has_news(hour) for reader in readers):
+                continue
+            # one microsecond apart, so that no two commits of a run bear the same name
+            observation = lake.observe(platform.name, hour, started + timedelta(microseconds=number), run_id)
+            for entity in ENTITIES:
+                observation.write(entity, (part for reader in readers for part in reader.spool(hour, entity)))
+            receipts = {}
+            for reader in readers:
+                state = reader.state(hour, last)
+                name = observation.state(reader.community, state) if state is not None else None
+                receipts[reader.community.key] = replace(reader.receipt(hour), state=name)
+            commit = observation.commit(receipts)
+            for reader in readers:
+                reader.drop(hour)
+            log.info(
+                "%s %s: %d rows, %d of %d hours",
+                platform.name,
+                f"{hour:%Y-%m-%dT%H}",
+                commit.rows,
+                number + 1,
+                len(hours),
+            )
+            yield commit
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """What the readers of one crawl have in common."""
+
+    platform: Platform
+    window: Window
+    lake: Lake
+    http: Http
+    run_id: str
+    scratch: Path
+    refresh: bool
+
+
+class Reader:
+    """One community's part of a crawl: its generator, and what it has yielded of hours not yet committed."""
+
+    def __init__(self, about: Crawl, community: Community) -> None:
+        self.community, self._about = community, about
+        self._platform, self._window = about.platform, about.window
+        self._http = about.http.apart()
+        self._pages: Iterator[Page] | None = None
+        self._reached = about.window.end
+        self._spools: dict[tuple[datetime, Entity], Spool] = {}
+        self._states: dict[datetime, State] = {}
+        self._receipts: dict[datetime, Receipt] = {}
+        self._error: str | None = None
+        self._note: str | None = None
+        lock = about.scratch / "reading" / f"{quote(community.key, safe=':')}.lock"
+        self._lock = filelock.FileLock(lock, timeout=PATIENCE, thread_local=False)
+        self._said = Usage()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pages is not None:
+            self._pages.close()  # type: ignore[attr-defined]
+        self._lock.release(force=True)
+        for spool in self._spools.values():
+            spool.close()
+
+    def read_to(self, hour: datetime) -> None:
+        """Go on until everything created in `hour` is there, or until it cannot be had."""
+        try:
+            if self._pages is None:
+                self._pages = self._begin()
+            while self._reached > hour and self._error is None:
+                page = next(self._pages, None)
+                if page is None:
+                    self._reached = self._window.start
+                    break
+                self._take(page, hour)
+        except CrawlError as problem:
+            problem.community = problem.community or self.community.key
+            self._fail(str(problem))
+        except StoreError:
+            raise
+        except filelock.Timeout:
+            self._fail(
+                f"{self.community.key}: another run has been reading it for {PATIENCE:.0f} s; the next run reads it"
+            )
+        except Exception as problem:  # a defect in one platform's code must not lose what the others have read
+            log.exception("%s", self.community.key)
+            self._fail(f"{self.community.key}: {type(problem).__name__}: {problem}; this is a defect, please report it")
+
+    def _begin(self) -> Iterator[Page]:
+        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        lake, name, window = self._about.lake, self._platform.name, self._window
+        states: Mapping[datetime, State]
+        if self._platform.memory == "community":
+            state = lake.state(name, self.community)
+            states = {window.start: state} if state else {}
+        else:
+            states = lake.states(lake.commits(name, window.start, window.end), self.community)
+        return self._platform.crawl(self.community, window, self._http, states, refresh=self._about.refresh)
+
+    def _fail(self, error: str) -> None:
+        self._error = error
+        log.error("%s", error)
+
+    def _take(self, page: Page, hour: datetime) -> None:
+        rows: tuple[tuple[Entity, list[Row]], ...] = (("threads", page.threads), ("posts", page.posts))
+        for entity, some in rows:
+            by_hour: dict[datetime, list[Row]] = {}
+            for row in some:
+                mine = row.created_at.replace(minute=0, second=0, microsecond=0) if row.created_at else hour
+                by_hour.setdefault(mine if mine in self._window and mine <= hour else hour, []).append(row)
+            for mine, part in by_hour.items():
+                made = table(self._platform, entity, self.community, self._about.run_id, part)
+                page.quarantined |= self._count(mine, entity, part, made)
+                key = (mine, entity)
+                if key not in self._spools:
+                    self._spools[key] = Spool(self._about.scratch)
+                self._spools[key].add(made)
+        if page.note:
+            self._note = page.note
+        if page.reached is not None:
+            self._reached = page.reached
+            if page.state is not None:
+                self._states[page.reached] = page.state
+
+    def _count(self, hour: datetime, entity: Entity, rows: list[Row], made: pa.Table) -> set[str]:
+        old = self._receipts.get(hour, Receipt(self.community.instance))
+        errors = made["parse_error"]
+        bad: set[str] = set()
+        if errors.null_count < len(rows):
+            wrong = zip(rows, errors, strict=True)
+            bad = {row.post_id or row.thread_id or "" for row, error in wrong if error.is_valid}
+        ids = [row.post_id for row in rows if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
+        self._receipts[hour] = replace(
+            old,
+            threads=old.threads + (len(rows) if entity == "threads" else 0),
+            posts=old.posts + (len(rows) if entity == "posts" else 0),
+            gone=old.gone + sum(row.payload is None for row in rows),
+            parse_errors=old.parse_errors + len(rows) - errors.null_count,
+            first_id=min(ids, key=_order, default=None),
+            last_id=max(ids, key=_order, default=None),
+        )
+        return bad
+
+    def has_news(self, hour: datetime) -> bool:
+        """Whether there is anything to say of the hour: rows, or that it was read."""
+        return self._reached <= hour or any((hour, entity) in self._spools for entity in ENTITIES)
+
+    def spool(self, hour: datetime, entity: Entity) -> Iterable[pa.Table]:
+        spool = self._spools.get((hour, entity))
+        return spool if spool is not None else ()
+
+    def state(self, hour: datetime, last: bool) -> State | None:
+        """What to remember with this hour's commit; of a whole community only with the last, when all is committed."""
+        if self._platform.memory == "community":
+            return self._states.get(self._window.start) if last else None
+        return self._states.get(hour)
+
+    def receipt(self, hour: datetime) -> Receipt:
+        complete = self._reached <= hour
+        used = self._http.stats.total()
+        usage, self._said = used - self._said, used  # each request is said once, with the first hour committed after it
+        return replace(
+            self._receipts.get(hour, Receipt(self.community.instance)),
+            complete=complete,
+            error=None if complete else self._error,
+            note=self._note,
+            requests=usage.requests,
+            not_modified=usage.not_modified,
+            bytes=usage.bytes,
+            waited=round(usage.waited, 3),
+        )
+
+    def drop(self, hour: datetime) -> None:
+        """Forget what is committed."""
+        for entity in ENTITIES:
+            spool = self._spools.pop((hour, entity), None)
+            if spool:
+                spool.close()
+        self._receipts.pop(hour, None)
+        self._states.pop(hour, None)
+
+
+def _order(item: str) -> tuple[str, int, str]:
+    """Ids in the platform's order: as numbers where they end in one."""
+    head, _, tail = item.rpartition("/")
+    return (head, int(tail), "") if tail.isdigit() else (head, -1, tail)

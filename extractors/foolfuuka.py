@@ -1,0 +1,115 @@
+"""FoolFuuka archives of 4chan (desuarchive, 4plebs): old windows by its search, 25 posts a page.
+
+Its numbers are strings, and its posts keep what 4chan deleted. `fields` gives them under 4chan's own names.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from extractors.errors import Malformed
+from extractors.http import Http
+from extractors.pace import Pace
+from extractors.platform import Community, Page, Record, Window
+
+if TYPE_CHECKING:
+    from extractors.fourchan import Fourchan
+
+PACE = Pace(requests=1, seconds=1.0)
+PER_PAGE = 25
+EASTERN_SHIFTS = (4 * 3600, 5 * 3600)  # seconds; old imports took US Eastern time for UTC
+CAPCODES = {"M": "mod", "A": "admin", "D": "developer", "V": "verified"}
+
+
+def crawl(platform: "Fourchan", community: Community, base: str, window: Window, http: Http) -> Iterator[Page]:
+    """The archive's posts of a window, newest day first."""
+    day = (window.end - timedelta(microseconds=1)).date()
+    while day >= (window.start - timedelta(hours=5)).date():  # an archive that keeps Eastern time files posts earlier
+        number = 1
+        while True:
+            query = {"boards": community.name, "start": f"{day}", "end": f"{day}", "order": "desc", "page": number}
+            answer = http.get(f"{base}/_/api/chan/search/", pace=PACE, params=query)
+            posts, most = _posts(answer.json(), answer.url, community)
+            page, oldest = Page(), window.end
+            for record in posts:
+                row = platform.row("posts", community, record, answer.observed_at, "archive")
+                oldest = min(oldest, row.created_at or oldest)
+                if row.created_at is None or row.created_at in window:
+                    page.posts.append(row)
+                    if record.get("op") == "1":
+                        page.threads.append(platform.row("threads", community, record, answer.observed_at, "archive"))
+            if len(posts) == PER_PAGE and number * PER_PAGE >= most:
+                page.note = (
+                    f"{base} shows at most {most} posts a day; those of {day} before them are not to be had from it"
+                )
+            yield page
+            if len(posts) < PER_PAGE or page.note or oldest < window.start:
+                break
+            number += 1
+        day -= timedelta(days=1)
+
+
+def _posts(body: Any, url: str, community: Community) -> tuple[list[Record], int]:
+    if isinstance(body, dict) and "error" in body:  # that is how it says that nothing was found
+        return [], 0
+    try:
+        return body["0"]["posts"], int(body["meta"]["max_results"])
+    except (LookupError, TypeError, ValueError) as problem:
+        raise Malformed(url, community.key, "the posts of a search", f"{str(body)[:80]!r}") from problem
+
+
+def fields(record: Record) -> Record:
+    """An archive's post under 4chan's names and types. Raises LookupError, TypeError or ValueError."""
+    number, thread = int(record["num"]), int(record["thread_num"])
+    media = record.get("media") or {}
+    found = {
+        "no": number,
+        "resto": 0 if number == thread else thread,
+        "time": _time(int(record["timestamp"]), record.get("fourchan_date")),
+        "now": record.get("fourchan_date"),
+        "name": record.get("name"),
+        "trip": record.get("trip"),
+        "id": record.get("poster_hash"),
+        "capcode": CAPCODES.get(record.get("capcode") or ""),
+        "country": record.get("poster_country"),
+        "sub": record.get("title"),
+        "com": record.get("comment_processed") or record.get("comment"),
+        "email": record.get("email"),
+        "filename": (media.get("media_filename") or "").rpartition(".")[0] or None,
+        "md5": media.get("media_hash"),
+        "fsize": _integer(media.get("media_size")),
+        "w": _integer(media.get("media_w")),
+        "h": _integer(media.get("media_h")),
+        "replies": _integer(record.get("nreplies")),
+        "images": _integer(record.get("nimages")),
+        "sticky": _integer(record.get("sticky")),
+        "closed": _integer(record.get("locked")),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _integer(value: object) -> int | None:
+    return None if value in (None, "") else int(str(value))
+
+
+def _time(timestamp: int, date: object) -> int:
+    """Unix seconds, corrected where the archive shifted them: 4chan's own date, in US Eastern time, shows by how much."""
+    if not isinstance(date, str):
+        return timestamp
+    digits = date.partition("(")[0] + " " + date.partition(")")[2]
+    form = "%m/%d/%y %H:%M:%S" if digits.count(":") == 2 else "%m/%d/%y %H:%M"
+    try:
+        eastern = datetime.strptime(digits, form).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return timestamp
+    # a right timestamp is 4 or 5 hours after the Eastern clock read as UTC; a shifted one reads the same
+    return timestamp if timestamp - eastern >= min(EASTERN_SHIFTS) else timestamp + _offset(eastern)
+
+
+def _offset(eastern: float) -> int:
+    """Hours, in seconds, that US Eastern time is behind UTC on that day."""
+    from zoneinfo import ZoneInfo
+
+    there = datetime.fromtimestamp(eastern, UTC).replace(tzinfo=ZoneInfo("America/New_York"))
+    offset = there.utcoffset()
+    return -int(offset.total_seconds()) if offset else 0

@@ -1,0 +1,290 @@
+"""4chan: boards, from the JSON API. Facts: one request a second; 304 only to the exact Last-Modified; no paging.
+
+The API shows the present and, on most boards, a few days of archived threads. So a reading is of the board as it
+stands: threads whose entry in the index changed are fetched, and a thread that left the index is fetched once more,
+which shows whether it was archived. What was pruned before it was read is only in a FoolFuuka archive, if one is set.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from extractors import foolfuuka
+from extractors.errors import CrawlError, Malformed
+from extractors.http import Http, Request, Response
+from extractors.memory import Reading, gone
+from extractors.pace import Pace
+from extractors.platform import (
+    Community,
+    Entity,
+    Page,
+    Parsed,
+    Platform,
+    Record,
+    Row,
+    Source,
+    State,
+    Window,
+    Words,
+    instant,
+)
+from extractors.records import digest
+from extractors.text import plain_texts, urls
+
+API = "https://a.4cdn.org"
+INSTANCE = "4chan.org"
+PACE = Pace(requests=1, seconds=1.0)
+URL = re.compile(r"^(?:https?://)?(?:boards\.4chan(?:nel)?\.org|a\.4cdn\.org)/([a-z0-9]+)(?:/|$)", re.IGNORECASE)
+QUOTE = re.compile(r'<a href="(?:/([a-z0-9]+)/thread/\d+)?#p(\d+)"')
+STICKY_KEEPS = 1000  # replies; a sticky drops its oldest beyond about so many, which is no deletion
+INTEGERS = "no resto time since4pass tim fsize w h tn_w tn_h filedeleted spoiler custom_spoiler m_img"
+STRINGS = "now name trip id capcode country country_name board_flag flag_name sub com email filename ext md5"
+THREAD_INTEGERS = "no time sticky closed replies images bumplimit imagelimit unique_ips archived archived_on"
+THREAD_STRINGS = "name trip id capcode sub com semantic_url tag"
+COUNTERS = frozenset({"replies", "images", "unique_ips", "bumplimit", "imagelimit", "tail_size"})
+
+
+def _schema(strings: str, integers: str) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in strings.split()] + [(n, pa.int64()) for n in integers.split()])
+
+
+class Fourchan(Platform):
+    """`archives`: the base URL of a FoolFuuka archive by board, such as `{"po": "https://archive.example"}`."""
+
+    name = "fourchan"
+    threads = _schema(THREAD_STRINGS, THREAD_INTEGERS + " last_modified page")
+    posts = _schema(STRINGS, INTEGERS)
+    memory = "community"
+    revisits = ()  # each reading is of all that stands, whatever its hour
+
+    def __init__(self, archives: Mapping[str, str] | None = None, pace: Pace = PACE) -> None:
+        self.archives = dict(archives or {})
+        self.pace = pace
+
+    def community(self, url: str) -> Community | None:
+        found = URL.match(url) or re.match(r"^fourchan:([a-z0-9]+)$", url) or re.match(r"^/([a-z0-9]+)/$", url)
+        return Community(f"fourchan:{found[1].lower()}", INSTANCE) if found else None
+
+    def url(self, community: Community) -> str:
+        return f"https://boards.4chan.org/{community.name}/"
+
+    def crawl(
+        self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
+    ) -> Iterator[Page]:
+        board = community.name
+        last: State = next(iter(states.values()), {"threads": {}, "observed_at": None, "since": None})
+        known: dict[str, Any] = last["threads"]
+        condition = None if refresh else last["since"]
+        answer = http.get(
+            f"{API}/{board}/threads.json", pace=self.pace, if_modified_since=condition, tolerate=frozenset()
+        )
+        if answer.not_modified:
+            yield Page(reached=window.start)
+            return
+        index = _index(answer)
+        now = answer.observed_at
+        threads = {no: entry for no, entry in known.items() if no in index}
+        wanted = [no for no, entry in index.items() if refresh and entry["last_modified"] >= window.start.timestamp()]
+        wanted += [no for no, entry in index.items() if no not in wanted and not _same(entry, known.get(no))]
+        left = [no for no in known if no not in index]
+        missed = self._archived(board, http, last, index, refresh and window.end > now - timedelta(days=8))
+        requests = [
+            Request(
+                f"{API}/{board}/thread/{no}.json", None, None if refresh else known.get(no, {}).get("since"), tag=no
+            )
+            for no in [*wanted, *left, *missed]
+        ]
+        failed: CrawlError | None = None
+        for request, response in http.get_all(requests, self.pace):
+            no = request.tag
+            if isinstance(response, CrawlError):
+                failed = failed or response
+                if no in known:
+                    threads[no] = known[no] | {"last_modified": None}
+                continue
+            page, entry = self._thread(
+                community, no, response, known.get(no), index.get(no), _outlived(no, known, index), refresh
+            )
+            yield page
+            if entry is not None:
+                threads[no] = _trusted(entry, page.quarantined)
+            else:
+                threads.pop(no, None)
+        note = None
+        before = instant(last["observed_at"]) if last["observed_at"] else now
+        if window.start < before and (refresh or not last["observed_at"]) and now >= window.end:
+            if board in self.archives:
+                old = Window(window.start, min(window.end, _next_hour(before)))
+                yield from foolfuuka.crawl(self, community, self.archives[board], old, http)
+            else:
+                note = (
+                    f"4chan shows only what stands now: posts pruned or deleted before {before:%Y-%m-%d %H:%M} are lost"
+                )
+        if failed:
+            raise failed
+        order = {no: i for i, no in enumerate(index)}
+        for no in threads:
+            threads[no]["position"] = order.get(no, len(order))
+        state = {"observed_at": now.isoformat(), "since": answer.headers.get("Last-Modified"), "threads": threads}
+        yield Page(reached=window.start, state=state, note=note)
+
+    def _archived(self, board: str, http: Http, last: State, index: dict[str, Any], everything: bool) -> list[str]:
+        """Archived threads to fetch that no reading saw alive: all of them, or those that came and went since the last.
+
+        A thread can come and go between two readings only if all that stood then was bumped since or has left.
+        """
+        if not everything:
+            seen = last["observed_at"] and instant(last["observed_at"]).timestamp()
+            if not seen or any(entry["last_modified"] < seen for entry in index.values() if entry["replies"]):
+                return []
+        answer = http.get(f"{API}/{board}/archive.json", pace=self.pace)
+        if answer.status == 404:  # this board has no archive
+            return []
+        newest = max(map(int, last["threads"]), default=0)
+        listed = (str(no) for no in answer.json())
+        return [
+            no for no in listed if no not in index and no not in last["threads"] and (everything or int(no) > newest)
+        ]
+
+    def _thread(
+        self,
+        community: Community,
+        no: str,
+        response: Response,
+        known: State | None,
+        entry: State | None,
+        outlived: bool,
+        refresh: bool,
+    ) -> tuple[Page, State | None]:
+        """The page of one thread, and what to remember of it; None once there is nothing more to expect of it."""
+        now, page = response.observed_at, Page()
+        thread_id = f"{community.name}/{no}"
+        if response.not_modified and known and (entry or not known["absent"]):
+            return page, known | (entry or {}) | {"absent": entry is None}
+        # Pruning takes the last first, so one that others outlived was deleted; one that is served without standing
+        # in the index, twice in a row, was hidden from everybody.
+        if response.status == 404 or response.not_modified:
+            if known and known["posts"] and (outlived or response.not_modified):
+                _vanish(page, community, no, known["posts"], now)
+            return page, None
+        body = response.json()
+        records = body.get("posts") if isinstance(body, dict) else None
+        if not isinstance(records, list) or not records:
+            raise Malformed(response.url, community.key, 'an object with "posts"', f"{response.body[:80]!r}")
+        reading = Reading(known["posts"] if known else {}, refresh)
+        for record in records:
+            row = self.row("posts", community, record, now)
+            if row.thread_id is None or row.post_id is None or row.created_at is None:
+                page.posts.append(row._replace(thread_id=thread_id))
+                page.quarantined.add("")
+                continue
+            if reading.changed(row.post_id.rpartition("/")[2], row.created_at, _fingerprint(row)):
+                page.posts.append(row)
+        opening = {**records[0], **{k: v for k, v in (entry or {}).items() if k in ("last_modified", "page")}}
+        head = self.row("threads", community, records[0], now)
+        page.threads.append(head._replace(fields={**head.fields, **opening}) if head.error is None else head)
+        oldest = min((int(post) for post in reading.items if post != no), default=0) if _drops(records) else 0
+        for post, item in reading.missing(now):
+            if int(post) > oldest:
+                page.posts.append(gone(thread_id, f"{community.name}/{post}", instant(item[0]), now))
+        if entry is None and records[0].get("archived"):  # it will not change any more
+            return page, None
+        if entry is None and known and known["absent"]:
+            page = Page()
+            _vanish(page, community, no, reading.items, now)
+            return page, None
+        since = response.headers.get("Last-Modified")
+        return page, {**(entry or known or {}), "since": since, "posts": reading.items, "absent": entry is None}
+
+    def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
+        if source == "archive":
+            record = foolfuuka.fields(record)
+        no, resto = record["no"], record.get("resto", 0)
+        if type(no) is not int or type(resto) is not int:
+            raise ValueError(f"no: expected whole numbers, got {no!r} and {resto!r}")
+        board = community.name
+        return Parsed(
+            f"{board}/{resto or no}", f"{board}/{no}" if entity == "posts" else None, instant(record["time"]), record
+        )
+
+    def words(self, entity: Entity, community: Community, fields: Any) -> list[Words]:
+        comments = [record.get("com") or "" for record in fields]
+        found = []
+        for html, text in zip(comments, plain_texts(comments), strict=True):
+            quotes = [f"{board or community.name}/{no}" for board, no in QUOTE.findall(html)] if "#p" in html else []
+            found.append(Words(text, list(dict.fromkeys(quotes)), urls(text)))
+        return found
+
+    def content(self, entity: Entity, fields: Record) -> object:
+        return [fields.get(name) for name in ("sub", "com", "md5", "filename", "filedeleted")]
+
+
+def _index(answer: Response) -> dict[str, Any]:
+    """The index by thread number, in the board's order: last_modified (Unix seconds), replies, page."""
+    pages = answer.json()
+    try:
+        index = {
+            str(thread["no"]): {
+                "last_modified": int(thread["last_modified"]),
+                "replies": thread["replies"],
+                "page": page["page"],
+            }
+            for page in pages
+            for thread in page["threads"]
+        }
+    except (LookupError, TypeError, ValueError) as problem:
+        raise Malformed(answer.url, None, "pages of threads", f"{answer.body[:80]!r}") from problem
+    if not index:
+        raise Malformed(answer.url, None, "an index with threads", "an empty one, which a board never has")
+    return index
+
+
+def _same(entry: State, known: State | None) -> bool:
+    # both are compared: the replies of a banned poster can go without a new last_modified
+    return known is not None and all(entry[name] == known.get(name) for name in ("last_modified", "replies"))
+
+
+def _outlived(no: str, known: dict[str, Any], index: dict[str, Any]) -> bool:
+    """Whether a thread that stood behind this one, and was not touched since, still stands."""
+    mine = known.get(no, {}).get("position")
+    if mine is None:
+        return False
+    return any(
+        entry.get("position", -1) > mine and other in index and _same(index[other], entry)
+        for other, entry in known.items()
+    )
+
+
+def _drops(records: list[Record]) -> bool:
+    return bool(records[0].get("sticky")) and len(records) >= STICKY_KEEPS * 0.9
+
+
+def _fingerprint(row: Row) -> str:
+    if row.post_id is not None and row.fields.get("resto"):
+        return digest(row.payload)
+    return digest({name: value for name, value in row.fields.items() if name not in COUNTERS})
+
+
+def _vanish(page: Page, community: Community, no: str, posts: dict[str, list[Any]], now: datetime) -> None:
+    """Say of a thread and all its posts that they are gone."""
+    thread_id = f"{community.name}/{no}"
+    page.threads.append(gone(thread_id, None, instant(posts[min(posts, key=int)][0]), now))
+    page.posts += [gone(thread_id, f"{community.name}/{post}", instant(item[0]), now) for post, item in posts.items()]
+
+
+def _trusted(entry: State, quarantined: set[str]) -> State:
+    """The entry without its validators where something of the thread could not be parsed: it is fetched again."""
+    if not quarantined:
+        return entry
+    posts = {
+        post: item for post, item in entry["posts"].items() if not any(q.endswith(f"/{post}") for q in quarantined)
+    }
+    return entry | {"since": None, "last_modified": None, "posts": posts}
+
+
+def _next_hour(moment: datetime) -> datetime:
+    floor = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return floor if floor == moment else floor + timedelta(hours=1)

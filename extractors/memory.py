@@ -1,0 +1,46 @@
+"""What one reading of a listing knows of the last: which items are new, changed or back, and which are gone."""
+
+from collections.abc import Container, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from extractors.platform import Row
+
+YOUNG = timedelta(minutes=5)
+"""A post younger than this may be missing from an answer for reasons of caching: its absence proves nothing."""
+
+
+class Reading:
+    """One complete reading, compared with the last. What it remembers of an item is a list that begins with
+    `[created_at in Unix seconds, fingerprint]`; a platform may add what it needs to say that the item is gone."""
+
+    def __init__(self, last: dict[str, list[Any]], refresh: bool = False) -> None:
+        self._last = {} if refresh else last
+        self._listed = last
+        self.items: dict[str, list[Any]] = {}
+
+    def changed(self, item: str, created_at: datetime, fingerprint: str, *more: Any) -> bool:
+        """Remember the item; whether its row must be written."""
+        self.items[item] = [int(created_at.timestamp()), fingerprint, *more]
+        known = self._last.get(item)
+        return known is None or known[1] != fingerprint
+
+    def forget(self, items: Container[str]) -> None:
+        """What could not be read well is not known: the next reading writes it again."""
+        for item in [item for item in self.items if item in items]:
+            self.items[item][1] = ""
+
+    def missing(self, observed_at: datetime) -> Iterator[tuple[str, list[Any]]]:
+        """Items of the last reading that this one, being complete, shows to be gone; the young stay remembered."""
+        for item, known in self._listed.items():
+            if item in self.items:
+                continue
+            if observed_at.timestamp() - known[0] < YOUNG.total_seconds():
+                self.items[item] = known
+            else:
+                yield item, known
+
+
+def gone(thread_id: str, post_id: str | None, created_at: datetime, observed_at: datetime) -> Row:
+    """The row that says so."""
+    return Row(thread_id, post_id, created_at, observed_at, {}, None)

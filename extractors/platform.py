@@ -1,0 +1,213 @@
+"""The contract between a platform module and the crawl: communities, windows, pages, and the Platform class.
+
+A platform module reads top to bottom: constants, what it declares, one generator, small parsers. It holds no
+clock, no environment, no lake and no orchestrator, and touches no network before `crawl` is iterated.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import orjson
+import pyarrow as pa
+
+from extractors.http import Http
+
+HOUR = timedelta(hours=1)
+Record = dict[str, Any]
+State = dict[str, Any]
+Entity = Literal["threads", "posts"]
+Source = Literal["api", "archive", "export", "derived"]
+
+
+def floor_hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A half-open interval of whole UTC hours, `[start, end)`."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for edge in (self.start, self.end):
+            if edge.tzinfo is None or edge != floor_hour(edge):
+                raise ValueError(f"a window begins and ends on a full UTC hour, not at {edge.isoformat()}")
+        if self.start >= self.end:
+            raise ValueError(f"a window ends after it begins: {self.start.isoformat()} to {self.end.isoformat()}")
+
+    @classmethod
+    def hour(cls, hour: datetime) -> "Window":
+        return cls(hour, hour + HOUR)
+
+    @property
+    def hours(self) -> list[datetime]:
+        """Its hours, newest first: the order in which they are crawled and committed."""
+        count = int((self.end - self.start) / HOUR)
+        return [self.end - HOUR * (i + 1) for i in range(count)]
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+
+def windows(hours: list[datetime]) -> list[Window]:
+    """The fewest windows that cover exactly `hours`, newest first."""
+    found: list[Window] = []
+    for hour in sorted(set(hours), reverse=True):
+        if found and found[-1].start == hour + HOUR:
+            found[-1] = Window(hour, found[-1].end)
+        else:
+            found.append(Window.hour(hour))
+    return found
+
+
+@dataclass(frozen=True, order=True)
+class Community:
+    """Who is followed: `key` is the one-line name that also stands in every row, such as `fourchan:po`."""
+
+    key: str
+    instance: str
+
+    @property
+    def platform(self) -> str:
+        return self.key.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.partition(":")[2]
+
+
+class Parsed(NamedTuple):
+    """What a record says of itself: its key, when it was created, and its fields under the declared names."""
+
+    thread_id: str
+    post_id: str | None
+    created_at: datetime
+    fields: Record
+
+
+class Row(NamedTuple):
+    """One thread or post as read; the crawl adds what all rows have in common.
+
+    `payload` is the record's JSON, verbatim in value; None stands for a row that says the thing is gone.
+    A row with `error` is quarantined: it lands with its payload and what is known of its key. What is `derived` from
+    rows of another entity never replaces what the API said.
+    """
+
+    thread_id: str | None
+    post_id: str | None
+    created_at: datetime | None
+    observed_at: datetime
+    fields: Record
+    payload: bytes | None
+    source: Source = "api"
+    error: str | None = None
+
+
+@dataclass
+class Page:
+    """What a crawl yields: rows, and how far it has come.
+
+    `reached`: everything created in `[reached, window.end)` that the platform still has is now yielded.
+    `state`: what the next reading must know; of the hour `reached` where memory is "hour", else of the community,
+    yielded with the last page. `note`: what the platform no longer has, in a sentence.
+    `quarantined`: set by the crawl before it asks for the next page: ids of rows that did not fit their types. What
+    was read of them must not count as known, so that they are read again.
+    """
+
+    threads: list[Row] = field(default_factory=list)
+    posts: list[Row] = field(default_factory=list)
+    reached: datetime | None = None
+    state: State | None = None
+    note: str | None = None
+    quarantined: set[str] = field(default_factory=set)
+
+
+class Words(NamedTuple):
+    """Plain text of a record, the ids it replies to, the URLs it links to."""
+
+    text: str | None
+    quotes: list[str]
+    links: list[str]
+
+
+class Platform(ABC):
+    """One platform. Everything declared is a class attribute; everything that differs by host is an argument."""
+
+    name: ClassVar[str]
+    threads: ClassVar[pa.Schema]
+    """Typed columns of a thread beyond the common ones, under the platform's own names."""
+    posts: ClassVar[pa.Schema]
+    memory: ClassVar[Literal["hour", "community"]]
+    """Whose reading a state describes: of one hour's posts, or of the community as it stands."""
+    revisits: ClassVar[tuple[timedelta, ...]] = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
+    """How long after its end an hour is read again."""
+
+    @abstractmethod
+    def community(self, url: str) -> Community | None:
+        """The community that a pasted URL or key names; None if it is none of this platform's."""
+
+    @abstractmethod
+    def url(self, community: Community) -> str:
+        """Where a person reads the community."""
+
+    @abstractmethod
+    def crawl(
+        self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
+    ) -> Iterator[Page]:
+        """Yield what was created in the window, newest first, and whatever changed elsewhere that it comes across.
+
+        `states`: the last committed state by hour; where memory is "community", the one entry is the latest.
+        `refresh`: a backfill: send no validators and yield every row, changed or not.
+        Raises errors.CrawlError for whatever is not tolerated.
+        """
+
+    @abstractmethod
+    def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
+        """The record's key, creation time and typed fields. Raises LookupError, TypeError or ValueError."""
+
+    @abstractmethod
+    def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
+        """The words of parsed records: many at once, because text is made cheaper so. Raises like `parse`."""
+
+    @abstractmethod
+    def content(self, entity: Entity, fields: Record) -> object:
+        """What makes a version: the record's own words and files, without counters; anything orjson can write."""
+
+    def row(
+        self, entity: Entity, community: Community, record: Record, observed_at: datetime, source: Source = "api"
+    ) -> Row:
+        """The row of a record; one that cannot be parsed is quarantined, not lost."""
+        payload = dumps(record)
+        try:
+            parsed = self.parse(entity, community, record, source)
+        except (LookupError, TypeError, ValueError, AttributeError) as problem:
+            error = f"{type(problem).__name__}: {problem}"[:500]
+            return Row(None, None, None, observed_at, {}, payload, source, error)
+        return Row(parsed.thread_id, parsed.post_id, parsed.created_at, observed_at, parsed.fields, payload, source)
+
+
+def dumps(value: object) -> bytes:
+    """JSON text equal in value to what came; lone surrogates stay escaped, where orjson would refuse them."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def instant(value: object) -> datetime:
+    """Unix seconds or an ISO 8601 string with its zone as an aware UTC time; ValueError if it is neither."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (OverflowError, OSError) as problem:
+            raise ValueError(f"{value} is no time") from problem
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(f"{value!r} is no time with a zone")
+    return moment.astimezone(UTC)

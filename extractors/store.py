@@ -1,0 +1,155 @@
+"""Where bytes are kept: named objects, created whole or not at all, never changed. A folder today.
+
+What belongs here is what every store can do; what the names mean belongs in lake.py.
+"""
+
+import errno
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO, cast
+
+TEMPORARY = ".tmp-"
+
+
+class StoreError(Exception):
+    """The store cannot be read or written; the message says which and what to do."""
+
+
+class Exists(StoreError):
+    """Somebody created that object first."""
+
+
+class Store(ABC):
+    """Immutable objects by name, with `/` between the parts of a name."""
+
+    @abstractmethod
+    def location(self, name: str) -> str:
+        """Where a reader such as DuckDB finds the object."""
+
+    @abstractmethod
+    def list(self, prefix: str, start: str = "", end: str = "\U0010ffff") -> Iterator[str]:
+        """Names that begin with `prefix`, ascending, `prefix + start <= name < prefix + end`."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Raises FileNotFoundError."""
+
+    @abstractmethod
+    def create(self, name: str, data: bytes) -> None:
+        """All of it or nothing, durable on return. Raises Exists."""
+
+    @abstractmethod
+    def writer(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A file that becomes the object when the block ends well, and nothing when it does not."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Also when it is not there."""
+
+    @abstractmethod
+    def modified(self, name: str) -> float:
+        """When it was created, in Unix seconds. Raises FileNotFoundError."""
+
+
+class Folder(Store):
+    """A store in a folder. An object is written under a temporary name, synced, then linked to its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        with self._explained():
+            root.mkdir(parents=True, exist_ok=True)
+            if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "no permission to read and write it", str(root))
+
+    def location(self, name: str) -> str:
+        return str(self.root / name)
+
+    def list(self, prefix: str, start: str = "", end: str = "\U0010ffff") -> Iterator[str]:
+        # Walks only the folders that the range can be in: an hour's look must not cost the whole history.
+        low, high = prefix + start, prefix + end
+        with self._explained():
+            yield from self._walk(prefix.rpartition("/")[0], prefix, low, high)
+
+    def _walk(self, folder: str, prefix: str, low: str, high: str) -> Iterator[str]:
+        try:
+            entries = {entry.name: entry.is_dir() for entry in os.scandir(self.root / folder)}
+        except FileNotFoundError:
+            return
+        # a folder sorts as its objects do, with the slash behind its name
+        for name in sorted(f"{name}/" if is_dir else name for name, is_dir in entries.items()):
+            path = f"{folder}/{name}" if folder else name
+            if name.startswith(TEMPORARY) or path >= high:
+                continue
+            if name.endswith("/"):
+                if (path >= low or low.startswith(path)) and (path.startswith(prefix) or prefix.startswith(path)):
+                    yield from self._walk(path[:-1], prefix, low, high)
+            elif path.startswith(prefix) and path >= low:
+                yield path
+
+    def read(self, name: str) -> bytes:
+        with self._explained():
+            return (self.root / name).read_bytes()
+
+    def create(self, name: str, data: bytes) -> None:
+        with self.writer(name) as file:
+            file.write(data)
+
+    @contextmanager
+    def writer(self, name: str) -> Iterator[BinaryIO]:
+        path = self.root / name
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=path.parent, prefix=TEMPORARY, delete=False) as file:
+                try:
+                    yield cast(BinaryIO, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    os.fchmod(file.fileno(), 0o644)
+                    path.hardlink_to(file.name)  # fails where the name is taken, as a rename would not
+                except FileExistsError as problem:
+                    raise Exists(
+                        f"{path} is there already: another run wrote it first; nothing was changed"
+                    ) from problem
+                finally:
+                    Path(file.name).unlink(missing_ok=True)
+            _sync(path.parent)
+
+    def delete(self, name: str) -> None:
+        with self._explained():
+            (self.root / name).unlink(missing_ok=True)
+
+    def modified(self, name: str) -> float:
+        return (self.root / name).stat().st_mtime
+
+    def temporaries(self) -> Iterator[Path]:
+        """Halves of objects that a crash left."""
+        yield from self.root.rglob(f"{TEMPORARY}*")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as problem:
+            advice = {
+                errno.ENOSPC: "its disk is full: free some space; what is committed is safe, the next run reads on",
+                errno.EDQUOT: "its quota is used up: free some space; what is committed is safe",
+                errno.EACCES: "this user has no permission there: change the owner or choose another folder",
+                errno.EROFS: "it is mounted read-only: mount it writable or choose another folder",
+                errno.ENOTDIR: "something in its path is a file, not a folder: choose another folder",
+                errno.EEXIST: "it is a file, not a folder: choose another folder",
+            }.get(problem.errno or 0, problem.strerror or str(problem))
+            raise StoreError(f"The lake at {self.root} cannot be used: {advice}.") from problem
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

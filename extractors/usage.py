@@ -1,0 +1,48 @@
+"""What was asked of each host, so that a run can say what it cost."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was asked of a host. `bytes` as they travelled; `waited` in seconds, summed over threads."""
+
+    requests: int = 0
+    not_modified: int = 0
+    retries: int = 0
+    bytes: int = 0
+    waited: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+class Stats:
+    """Usage per host since the client was made. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hosts: dict[str, Usage] = {}
+
+    def add(self, host: str, usage: Usage) -> None:
+        with self._lock:
+            self._hosts[host] = self._hosts.get(host, Usage()) + usage
+
+    def snapshot(self) -> dict[str, Usage]:
+        """Usage by host until now."""
+        with self._lock:
+            return dict(self._hosts)
+
+    def since(self, before: Mapping[str, Usage]) -> dict[str, Usage]:
+        """What was used since a snapshot, by host; a host not asked since is not in it."""
+        used = {host: usage - before.get(host, Usage()) for host, usage in self.snapshot().items()}
+        return {host: usage for host, usage in used.items() if usage != Usage()}
+
+    def total(self) -> Usage:
+        """Usage of all hosts together."""
+        return sum(self.snapshot().values(), Usage())

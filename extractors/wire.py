@@ -1,0 +1,200 @@
+"""One request over the wire and its whole answer, within limits of time and size. No retries, no redirects."""
+
+import http.client
+import io
+import socket
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from extractors.errors import Malformed, TooLarge, TryAgain
+
+MOST_CONNECTIONS = 32  # kept alive per host
+CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came: header names in any case, the body decompressed, `size` as it travelled."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    size: int
+
+
+def host_of(url: str) -> str:
+    """The host, with the port where it is not the scheme's own. Raises Malformed for what is no http(s) URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    if parts.scheme not in ("http", "https") or not host:
+        raise Malformed(url, expected="an http or https URL", came="another kind of address")
+    own = {"http": 80, "https": 443}[parts.scheme]
+    return host if port in (None, own) else f"{host}:{port}"
+
+
+class Wire:
+    """Keeps connections open; thread-safe. `timeout` is (connect, silence), `deadline` the whole answer; in seconds."""
+
+    def __init__(self, *, via: str | None, timeout: tuple[float, float], deadline: float, max_bytes: int) -> None:
+        self._via = via.rstrip("/") if via else None
+        self._timeout, self._deadline, self._max_bytes = timeout, deadline, max_bytes
+        self._adapter = _Adapter(deadline)
+        self._session = requests.Session()  # reads proxies and certificates from the environment
+
+    def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Raises TryAgain; TooLarge; Malformed if the answer is encoded in a way nobody asked for."""
+        try:
+            request = requests.Request("GET", self._address(url), headers=dict(headers)).prepare()
+        except (ValueError, requests.RequestException) as problem:
+            came = type(problem).__name__  # not its text, which may hold a header's value
+        else:
+            return self._exchange(url, request)
+        raise Malformed(url, expected="a URL and headers that can be sent", came=came)
+
+    def _exchange(self, url: str, request: requests.PreparedRequest) -> Answer:
+        environment: Any = self._session.merge_environment_settings(request.url or "", {}, True, None, None)
+        began = time.monotonic()
+        try:  # not through the session, which reads a redirect's body whole, whatever its size, and keeps cookies
+            with self._adapter.send(request, timeout=self._timeout, **environment) as response:
+                body, size = self._read(url, response)
+                return Answer(response.status_code, response.headers, body, size)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error, OSError) as problem:
+            late = time.monotonic() - began >= self._deadline
+            came = f"no whole answer within {self._deadline:g} s" if late else _cause(problem)
+        raise TryAgain(
+            url, came
+        )  # outside of `except`, so that no library's message, with URL and headers, hangs on to it
+
+    def close(self) -> None:
+        self._adapter.close()
+
+    def address_to_url(self, address: str) -> str:
+        """A redirect's absolute target as the host would have written it without `via`."""
+        if self._via and address.startswith(f"{self._via}/"):
+            return "https://" + address[len(self._via) + 1 :]
+        return address
+
+    def _address(self, url: str) -> str:
+        """Where the request for this URL really goes."""
+        host = host_of(url)
+        if not self._via:
+            return url
+        parts = urlsplit(url)
+        return f"{self._via}/{host}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+
+    def _read(self, url: str, response: requests.Response) -> tuple[bytes, int]:
+        """The body, and its size on the wire. Never holds more than `max_bytes` and a chunk."""
+        expected = f"at most {self._max_bytes} bytes"
+        declared = response.headers.get("Content-Length", "")
+        if declared.isdecimal() and int(declared) > self._max_bytes:
+            raise TooLarge(url, expected=expected, came=f"{declared} bytes announced")
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("identity", "", "gzip", "x-gzip"):
+            raise Malformed(url, expected="a body plain or in gzip", came=f"one in {encoding}")
+        gunzip = zlib.decompressobj(31) if "gzip" in encoding else None
+        body, size = bytearray(), 0
+        while chunk := response.raw.read1(CHUNK, decode_content=False):
+            size += len(chunk)
+            while gunzip and chunk:
+                body += gunzip.decompress(chunk, self._max_bytes + 1 - len(body))
+                chunk = b""
+                if gunzip.unused_data:  # a gzip file may have several members
+                    chunk, gunzip = gunzip.unused_data, zlib.decompressobj(31)
+                if len(body) > self._max_bytes:
+                    break
+            else:
+                body += chunk
+            if len(body) > self._max_bytes:
+                raise TooLarge(url, expected=expected, came="more")
+        if gunzip and size and not gunzip.eof:
+            raise zlib.error("cut")
+        return bytes(body), size
+
+
+def _cause(problem: BaseException) -> str:
+    """The innermost reason without URL or address, e.g. 'a broken connection (ConnectionRefusedError)'."""
+    inner = problem
+    while (deeper := inner.__cause__ or inner.__context__) is not None:
+        inner = deeper
+    if isinstance(inner, zlib.error):
+        return "a compressed body that is cut or damaged"
+    if isinstance(inner, TimeoutError):
+        return "silence until the timeout"
+    return f"a broken connection ({type(inner).__name__})"
+
+
+class _Adapter(HTTPAdapter):
+    """Connections whose answers end at a deadline, however slowly they drip, and whose headers must come whole."""
+
+    def __init__(self, deadline: float) -> None:
+        class Reply(http.client.HTTPResponse):
+            def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+                super().__init__(sock, *args, **options)
+                self.clocked = _Clocked(self.fp.detach(), sock, time.monotonic() + deadline)
+                self.fp = io.BufferedReader(self.clocked)
+
+            def begin(self) -> None:
+                super().begin()
+                if self.clocked.ended:  # http.client takes cut headers for whole ones
+                    raise http.client.IncompleteRead(b"")
+
+        class Plain(HTTPConnection):
+            response_class = Reply
+
+        class Secure(HTTPSConnection):
+            response_class = Reply
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        self._pools = {"http": PlainPool, "https": SecurePool}
+        super().__init__(pool_maxsize=MOST_CONNECTIONS)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+class _Clocked(io.RawIOBase):
+    """A socket's stream that raises TimeoutError at a deadline (of the monotonic clock)."""
+
+    def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+        self._stream, self._sock, self._silence, self._deadline = stream, sock, sock.gettimeout(), deadline
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("deadline")
+        self._sock.settimeout(left if self._silence is None else min(left, self._silence))
+        size: int | None = self._stream.readinto(buffer)
+        self.ended = size == 0
+        return size
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

@@ -1,0 +1,189 @@
+"""What the environment decides: places, times, and secrets, read once and checked. No other module reads it."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+PREFIX = "THREADLAKE_"
+KEY_PREFIX = "DISCOURSE_KEY_"
+PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_DAYS = 3  # how far back the partitions begin where nobody says
+
+
+class SettingsError(ValueError):
+    """A setting that makes no sense; the sentence names the variable and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths are absolute. What may be secret is left out of the repr, and so of logs and tracebacks."""
+
+    home: Path
+    lake: Path
+    warehouse: Path
+    dbt_project: Path
+    start: datetime
+    extract_cron: str = "25 * * * *"
+    load_cron: str = "35 * * * *"
+    poll_cron: str | None = None
+    schedules_on: bool = False
+    via: str | None = None
+    clock_file: Path | None = None
+    contact: str = "an unnamed operator"
+    keep_runs_days: int = 30
+    archives: Mapping[str, str] = field(default_factory=dict)
+    webhook: str | None = field(default=None, repr=False)
+    discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment. Raises SettingsError."""
+        env = {name: value.strip() for name, value in (os.environ if env is None else env).items()}
+        get = _Reader(env)
+        home = get.path("HOME", Path(".data"))
+        clock_file = get.path("CLOCK", Path("none")) if env.get(f"{PREFIX}CLOCK") else None
+        return cls(
+            home=home,
+            lake=get.path("LAKE", home / "lake"),
+            warehouse=get.path("WAREHOUSE", home / "warehouse.duckdb"),
+            dbt_project=get.path("DBT", PROJECT / "dbt_project"),
+            start=get.hour("START") or _remembered_start(home, clock_file),
+            extract_cron=get.cron("EXTRACT_CRON", cls.extract_cron),
+            load_cron=get.cron("LOAD_CRON", cls.load_cron),
+            poll_cron=get.cron("POLL_CRON", "") or None,
+            schedules_on=get.switch("SCHEDULES"),
+            via=get.url("VIA"),
+            clock_file=clock_file,
+            contact=get("CONTACT") or cls.contact,
+            keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            archives=get.mapping("ARCHIVES"),
+            webhook=get.url("WEBHOOK"),
+            discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
+        )
+
+    @property
+    def user_agent(self) -> str:
+        return f"threadlake/0.1 ({self.contact})"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        return self.home / "dbt"
+
+    @property
+    def locks(self) -> Path:
+        return self.home / "locks"
+
+    def now(self) -> datetime:
+        """The time by the clock that is set, else the system's."""
+        return read_clock(self.clock_file)
+
+    def secrets(self, hosts: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The headers that log in to each of these hosts that has a key in the environment."""
+        found = {}
+        for host in set(hosts):
+            value = self.discourse_keys.get(KEY_PREFIX + re.sub(r"[^A-Z0-9]", "_", host.upper()), "")
+            user, colon, key = value.partition(":")
+            if colon:
+                found[host] = {"Api-Key": key, "Api-Username": user}
+            elif value:
+                found[host] = {"User-Api-Key": value}
+        return found
+
+
+def read_clock(file: Path | None) -> datetime:
+    """The moment that stands in the file, plus the time since it was written; without a file the system's time."""
+    if file is None:
+        return datetime.now(UTC)
+    try:
+        text, written = file.read_text().strip(), file.stat().st_mtime
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("no zone")
+    except (OSError, ValueError) as problem:
+        raise SettingsError(
+            f"{PREFIX}CLOCK names {file}, which must be a file that holds an ISO time with a zone, "
+            f"such as 2026-11-22T13:00:00+00:00 ({problem})."
+        ) from None
+    return moment.astimezone(UTC) + (datetime.now(UTC) - datetime.fromtimestamp(written, UTC))
+
+
+class _Reader:
+    """The environment's values, each checked; every complaint names its variable."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def __call__(self, name: str) -> str:
+        return self._env.get(PREFIX + name, "")
+
+    def path(self, name: str, default: Path) -> Path:
+        return (Path(self(name)).expanduser() if self(name) else default).resolve()
+
+    def url(self, name: str) -> str | None:
+        value = self(name)
+        if value and not re.match(r"https?://[^/\s]+", value):
+            raise SettingsError(f"{PREFIX}{name} must be a URL that begins with http:// or https://.")
+        return value.rstrip("/") or None
+
+    def number(self, name: str, default: int) -> int:
+        value = self(name)
+        if value and (not value.isdecimal() or int(value) < 1):
+            raise SettingsError(f"{PREFIX}{name} must be a whole number from 1, not {value!r}.")
+        return int(value) if value else default
+
+    def switch(self, name: str) -> bool:
+        value = self(name).lower()
+        if value not in ("", "0", "1", "on", "off", "true", "false"):
+            raise SettingsError(f"{PREFIX}{name} must be on or off, not {value!r}.")
+        return value in ("1", "on", "true")
+
+    def hour(self, name: str) -> datetime | None:
+        value = self(name)
+        return parse_hour(value, f"{PREFIX}{name}") if value else None
+
+    def cron(self, name: str, default: str) -> str:
+        value = self(name) or default
+        from dagster._utils.schedules import is_valid_cron_string
+
+        if value and not is_valid_cron_string(value):
+            raise SettingsError(f"{PREFIX}{name} must be a cron line of five fields such as '25 * * * *', not {value!r}.")
+        return value
+
+    def mapping(self, name: str) -> dict[str, str]:
+        try:
+            value = json.loads(self(name) or "{}")
+            if isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair):
+                return value
+        except ValueError:
+            pass
+        raise SettingsError(
+            f"{PREFIX}{name} must be a JSON object of boards and their archives' URLs, "
+            'such as {"po": "https://archive.example"}.'
+        )
+
+
+def parse_hour(text: str, what: str) -> datetime:
+    """An ISO time, UTC where it names no zone, cut to its hour. `what` is what the complaint calls it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{what} must be an ISO date or time such as 2026-11-22T13, not {text!r}.") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _remembered_start(home: Path, clock_file: Path | None) -> datetime:
+    """The first partition must not move from one start to the next: `threadlake up` writes it down."""
+    file = home / "start"
+    if file.exists():
+        return parse_hour(file.read_text().strip(), str(file))
+    midnight = read_clock(clock_file).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - timedelta(days=DEFAULT_DAYS)
