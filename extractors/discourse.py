@@ -205,7 +205,8 @@ class Discourse(Platform):
         page.threads += topics.rows(hour, known=known, last=last)
         yield page
         reading.forget(page.quarantined)
-        yield Page(reached=hour, state={"edge": edge, "posts": reading.items})
+        # an hour that was always empty needs no memory
+        yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if reading.items or known else None)
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         created = instant(record["created_at"])
@@ -330,7 +331,7 @@ class Topics:
         self.recent = True
         self._listed: dict[int, Record] = {}
         self._number, self._down_to = 0, datetime.max.replace(tzinfo=UTC)
-        self._touched: dict[int, Record] = {}
+        self._touched: set[int] = set()
         self._opened: dict[int, Record] = {}
         self._earliest: dict[int, datetime] = {}
         self._done: set[int] = set()
@@ -340,14 +341,14 @@ class Topics:
         topic = post["topic_id"]
         self._earliest[topic] = min(created, self._earliest.get(topic, created))
         if topic not in self._done:
-            self._touched[topic] = post
+            self._touched.add(topic)
         if post["post_number"] == 1:
             self._opened[topic] = post
 
     def rows(self, hour: datetime, *, known: bool, last: bool) -> list[Row]:
         """Each topic once, as soon as it is known when it was created; at the `last` hour, by its earliest post."""
         found = []
-        while self.recent and self._touched.keys() - self._listed.keys() and self._down_to >= hour:
+        while self.recent and self._touched - self._listed.keys() and self._down_to >= hour:
             batch = self._pages.topics(self._number)
             self._number += 1
             self._listed |= {topic["id"]: topic for topic in batch}
@@ -355,7 +356,7 @@ class Topics:
             self._down_to = (
                 min(bumped, default=hour) if len(batch) >= TOPICS_PER_PAGE else datetime.min.replace(tzinfo=UTC)
             )
-        for topic, post in list(self._touched.items()):
+        for topic in sorted(self._touched):
             record, opening = self._listed.get(topic), self._opened.get(topic)
             if record is None and known and not self.recent and opening:
                 record = self._pages.topic(topic)
@@ -368,7 +369,7 @@ class Topics:
                 names = {"id": "topic_id", "title": "topic_title", "slug": "topic_slug", "category_id": "category_id"}
                 derived = {name: opening.get(theirs) for name, theirs in names.items()}
                 found.append(self._row(derived, opening["created_at"], "derived"))
-            del self._touched[topic]
+            self._touched.discard(topic)
             self._done.add(topic)
             self._listed.pop(topic, None)
         return found

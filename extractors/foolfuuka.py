@@ -93,7 +93,7 @@ def _integer(value: object) -> int | None:
 
 
 def _time(timestamp: int, date: object) -> int:
-    """Unix seconds, corrected where the archive shifted them: 4chan's own date, in US Eastern time, shows by how much."""
+    """Unix seconds, corrected where the archive shifted them: 4chan's own date (US Eastern) shows by how much."""
     if not isinstance(date, str):
         return timestamp
     digits = date.partition("(")[0] + " " + date.partition(")")[2]

@@ -9,9 +9,10 @@ A file that no commit names is not there. A commit that another supersedes is no
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import quote
+from uuid import uuid4
 
 import orjson
 import pyarrow as pa
@@ -23,6 +24,7 @@ from extractors.records import ENTITIES
 from extractors.store import Exists, Folder, Store
 
 HOUR_FORMAT = "%Y-%m-%dT%H"
+REWRITTEN = ".rewritten-"
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -72,6 +74,7 @@ class Commit:
     files: dict[Entity, File] = field(default_factory=dict)
     communities: dict[str, Receipt] = field(default_factory=dict)
     supersedes: str | None = None
+    version: int = 1
 
     @property
     def rows(self) -> int:
@@ -83,12 +86,11 @@ class Commit:
         return receipt is not None and receipt.complete and self.observed_at >= self.hour + HOUR
 
     def dumps(self) -> bytes:
-        return orjson.dumps({"version": 1} | asdict(self))
+        return orjson.dumps(self)
 
     @classmethod
     def loads(cls, data: bytes) -> "Commit":
         raw = orjson.loads(data)
-        raw.pop("version")
         raw["hour"] = datetime.fromisoformat(raw["hour"])
         raw["observed_at"] = datetime.fromisoformat(raw["observed_at"])
         raw["files"] = {entity: File(**file) for entity, file in raw["files"].items()}
@@ -164,8 +166,8 @@ class Lake:
         try:
             return Commit.loads(self.store.read(name)).communities.values()
         except FileNotFoundError:
-            stem = name.removesuffix(".json")  # a rewritten commit keeps the states of the one it supersedes
-            for successor in self.store.list(f"{stem}.r"):
+            stem = name.removesuffix(".json").partition(REWRITTEN)[0]  # a rewritten commit keeps the states of the one it supersedes
+            for successor in self.store.list(f"{stem}{REWRITTEN}"):
                 return Commit.loads(self.store.read(successor)).communities.values()
         return []
 
@@ -207,10 +209,9 @@ class Lake:
         changed = {entity: change(entity, old) for entity, old in tables.items()}
         if all(changed[entity].equals(old) for entity, old in tables.items()):
             return None
-        stem = commit.name.removesuffix(".json")
-        base, mark, number = stem.rpartition(".r")
-        name = f"{base}.r{int(number) + 1:04}.json" if mark and number.isdigit() else f"{stem}.r0001.json"
-        target = replace(commit, name=name, supersedes=commit.name, files={})
+        # its own mark, since a killed rewrite may have left files of this name
+        stem = commit.name.removesuffix(".json").partition(REWRITTEN)[0]
+        target = replace(commit, name=f"{stem}{REWRITTEN}{uuid4().hex[:12]}.json", supersedes=commit.name, files={})
         observation = Observation(self.store, target)
         receipts = {}
         for key, receipt in commit.communities.items():
@@ -226,13 +227,10 @@ class Lake:
     def finish_rewrites(self, platform: str) -> int:
         """Delete what a killed rewrite left of superseded commits; return how many there were."""
         names = set(self.store.list(f"{platform}/commits/"))
-        left = 0
-        for name in names:
-            old = Commit.loads(self.store.read(name)).supersedes
-            if old in names:
-                self._remove(Commit.loads(self.store.read(old)))
-                left += 1
-        return left
+        superseded = names & {Commit.loads(self.store.read(name)).supersedes for name in names}
+        for name in superseded:
+            self._remove(Commit.loads(self.store.read(name)))
+        return len(superseded)
 
     def _remove(self, commit: Commit) -> None:
         for file in commit.files.values():

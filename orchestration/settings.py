@@ -154,7 +154,7 @@ class _Reader:
         from dagster._utils.schedules import is_valid_cron_string
 
         if value and not is_valid_cron_string(value):
-            raise SettingsError(f"{PREFIX}{name} must be a cron line of five fields such as '25 * * * *', not {value!r}.")
+            raise SettingsError(f"{PREFIX}{name} must be a cron line such as '25 * * * *', not {value!r}.")
         return value
 
     def mapping(self, name: str) -> dict[str, str]:

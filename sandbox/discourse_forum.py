@@ -14,10 +14,10 @@ from sandbox.history import Absence, Community, Payload, Post
 HOUR = 3600
 PAGE = 50  # posts on a page of /posts.json
 
-COUNTERS = frozenset(
-    "reads readers_count score incoming_link_count reply_count posts_count actions_summary reactions "
-    "reaction_users_count".split()
-)
+COUNTERS = frozenset((
+    "reads", "readers_count", "score", "incoming_link_count", "reply_count", "posts_count", "actions_summary",
+    "reactions", "reaction_users_count",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,16 @@ class Topic:
     def posts_count(self, at: float) -> int:
         moment, count = self._counted
         if moment != at:
-            count = sum(post.regular for post in self.members if post.visible(at) and post.place(at).topic_id == self.id)
+            count = sum(post.regular for post in self._shown(at))
             self._counted = at, count
         return count
 
     def stream(self, at: float) -> list[ForumPost]:
         """The visible posts in order of their number."""
-        shown = [post for post in self.members if post.visible(at) and post.place(at).topic_id == self.id]
-        return sorted(shown, key=lambda post: post.place(at).number)
+        return sorted(self._shown(at), key=lambda post: post.place(at).number)
+
+    def _shown(self, at: float) -> list[ForumPost]:
+        return [post for post in self.members if post.visible(at) and post.place(at).topic_id == self.id]
 
 
 class Forum(Community):
@@ -226,7 +228,7 @@ class Forum(Community):
             "pinned_globally": topic.pinned,
             "featured_link": None,
             "op_like_count": stream[0].likes if stream else 0,
-            "tags": topic.tags if self.spec.old else [{"id": len(t), "name": t, "slug": t} for t in topic.tags],
+            "tags": self._tags(topic),
             "posters": [
                 {
                     "extras": None,
@@ -237,9 +239,14 @@ class Forum(Community):
             ],
         }
 
+    def _tags(self, topic: Topic) -> list[str] | list[Payload]:
+        if self.spec.old:
+            return topic.tags
+        return [{"id": len(tag), "name": tag, "slug": tag} for tag in topic.tags]
+
     @staticmethod
     def _author(post: ForumPost) -> str:
-        return orjson.loads(post.versions[0].payload)["username"]
+        return str(orjson.loads(post.versions[0].payload)["username"])
 
 
 @dataclass(frozen=True)

@@ -71,10 +71,11 @@ class Writer:
     def quote(self, username: str, number: int, topic_id: int, text: str) -> tuple[str, str]:
         """(raw, cooked) of a quotation of another post."""
         raw = f'[quote="{username}, post:{number}, topic:{topic_id}"]\n{text}\n[/quote]\n\n'
+        avatar = f"https://{self._host}/user_avatar/{self._host}/{username}/48/1_2.png"
         cooked = (
             f'<aside class="quote no-group" data-username="{username}" data-post="{number}" data-topic="{topic_id}">\n'
             f'<div class="title">\n<div class="quote-controls"></div>\n<img alt="" width="24" height="24" '
-            f'src="https://{self._host}/user_avatar/{self._host}/{username}/48/1_2.png" class="avatar"> {username}:</div>\n'
+            f'src="{avatar}" class="avatar"> {username}:</div>\n'
             f"<blockquote>\n<p>{escape(text)}</p>\n</blockquote>\n</aside>\n"
         )
         return raw, cooked
@@ -96,7 +97,8 @@ class Writer:
             return f"```python\n{words.CODE}\n```", cooked
         if kind == 4:
             username = rng.choice(self._usernames)
-            return f"@{username} {first}", f'<p><a class="mention" href="/u/{username}">@{username}</a> {escape(first)}</p>'
+            mention = f'<a class="mention" href="/u/{username}">@{username}</a>'
+            return f"@{username} {first}", f"<p>{mention} {escape(first)}</p>"
         if kind == 5:
             heading = f'<h2><a name="p-1" class="anchor" href="#p-1"></a>{escape(first)}</h2>'
             return f"## {first}\n{second}", f"{heading}\n<p>{escape(second)}</p>"

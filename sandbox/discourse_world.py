@@ -7,6 +7,7 @@ import heapq
 import math
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import orjson
 
@@ -23,6 +24,7 @@ FORUMS = {
 
 CATEGORIES = (1, 3, 4, 5, 7)
 TAGS = ("paper", "release", "help", "off-topic")
+ACTIVE = 100  # topics that can get replies
 LEAP_AFTER = 15  # posts
 GRACE = 300  # seconds in which an edit makes no version
 AUTHOR_DELETED_FOR = 24 * HOUR  # then the post vanishes
@@ -55,9 +57,9 @@ class _Invention:
         self._writer = Writer(rng, spec.host, [person["username"] for person in self._people])
         self._id = spec.first_id
         self._topics: list[Topic] = []
-        self._active: list[Topic] = []  # open ones, last reply last
+        self._active: list[Topic] = []  # open ones, last reply last; older ones are forgotten
         self._posts: list[ForumPost] = []
-        self._queue: list[tuple[float, int, Callable[..., None], tuple]] = []
+        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._queued = 0
 
     def run(self) -> Forum:
@@ -68,7 +70,7 @@ class _Invention:
             if not self._active or self._rng.random() < 1 / self._spec.posts_per_topic:
                 self._open(now)
             else:
-                back = 1 + int(self._rng.expovariate(1 / 6)) % min(len(self._active), 60)
+                back = 1 + int(self._rng.expovariate(1 / 6)) % len(self._active)
                 self._reply(now, self._active[-back])
         self._settle(FOREVER)
         return Forum(self._spec, self._topics, self._posts)
@@ -93,6 +95,7 @@ class _Invention:
         )
         self._topics.append(topic)
         self._active.append(topic)
+        del self._active[:-ACTIVE]
         self._write(now, topic, author)
         if not pinned and rng.random() < 0.02:
             self._later(now + words.delay(rng, 5), self._delete_topic, topic)
@@ -167,7 +170,8 @@ class _Invention:
         post.places.append(Place(now, topic.id, topic.highest))
 
     def _current(self, post: ForumPost) -> Payload:
-        return orjson.loads(post.versions[-1].payload)
+        payload: Payload = orjson.loads(post.versions[-1].payload)
+        return payload
 
     def _stands(self, now: float, post: ForumPost, topic: Topic) -> bool:
         return post.visible(now) and post.place(now).topic_id == topic.id
@@ -234,19 +238,22 @@ class _Invention:
 
     def _close(self, now: float, topic: Topic) -> None:
         """A closed topic ends with a small action, which is a post that /posts.json does not show."""
-        if topic in self._active:
-            self._active.remove(topic)
+        if topic.visible(now):
             topic.closed = now
+            self._forget(topic)
             payload: Payload = {"raw": "", "cooked": "", "post_type": 3, "action_code": "closed.enabled", "version": 1}
             self._place(now, topic, SYSTEM, payload | {"reply_to_post_number": None}).regular = False
 
     def _delete_topic(self, now: float, topic: Topic) -> None:
+        topic.deleted = Absence(now)
+        self._forget(topic)
+        for post in topic.members:
+            if post.place(now).topic_id == topic.id:
+                post.absences.append(topic.deleted)
+
+    def _forget(self, topic: Topic) -> None:
         if topic in self._active:
             self._active.remove(topic)
-            topic.deleted = Absence(now)
-            for post in topic.members:
-                if post.place(now).topic_id == topic.id:
-                    post.absences.append(topic.deleted)
 
     def _topic(self, now: float, post: ForumPost) -> Topic:
         return self._topics[(post.place(now).topic_id - 11) // 2]

@@ -1,4 +1,4 @@
-"""A 4chan board with its whole past and future, and what of it is visible when. How it is invented: fourchan_world.py."""
+"""A 4chan board with its whole past and future, and what of it is visible when. Invented in fourchan_world.py."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -154,7 +154,8 @@ class Board(Community):
         return BoardSnapshot(threads, tuple(self.archive(at)))
 
     def payload(self, post: Post, at: float) -> Payload:
-        return orjson.loads(self.post_json(post, at))
+        payload: Payload = orjson.loads(self.post_json(post, at))
+        return payload
 
     def post_json(self, post: Post, at: float) -> bytes:
         payload = post.version(at).payload

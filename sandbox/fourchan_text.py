@@ -11,9 +11,10 @@ from sandbox.history import Payload
 
 EASTERN = ZoneInfo("America/New_York")
 BANNED = '<br><br><b style="color:red;">(USER WAS BANNED FOR THIS POST)</b>'
-FILE_ATTRIBUTES = frozenset(
-    "tim filename ext fsize md5 w h tn_w tn_h spoiler custom_spoiler m_img filedeleted".split()
-)
+FILE_ATTRIBUTES = frozenset((
+    "tim", "filename", "ext", "fsize", "md5", "w", "h", "tn_w", "tn_h", "spoiler", "custom_spoiler", "m_img",
+))  # fmt: skip
+_FILENAMES = ("IMG", "crane", "Screenshot", "折り紙", "trail &amp; tent")
 _EXTENSIONS = (".jpg", ".jpg", ".jpg", ".png", ".png", ".gif", ".webm", ".pdf", ".mp4")
 _COUNTRIES = (("US", "United States"), ("DE", "Germany"), ("BR", "Brazil"), ("XX", "Unknown"), ("FI", "Finland"))
 
@@ -114,9 +115,10 @@ class Writer:
         rng = self._rng
         width, height = rng.randrange(200, 4000), rng.randrange(200, 4000)
         shrink = 125 / max(width, height)
+        precision = rng.choice((10**3, 10**6))  # 13 digits, newer files 16
         file: Payload = {
-            "tim": created * 1000 + rng.randrange(1000) if rng.random() < 0.5 else created * 10**6 + rng.randrange(10**6),
-            "filename": f"{rng.choice(('IMG', 'crane', 'Screenshot', '折り紙', 'trail &amp; tent'))}_{rng.randrange(9999)}",
+            "tim": created * precision + rng.randrange(precision),
+            "filename": f"{rng.choice(_FILENAMES)}_{rng.randrange(9999)}",
             "ext": rng.choice(_EXTENSIONS),
             "fsize": rng.randrange(10_000, 4_000_000),
             "md5": base64.b64encode(rng.randbytes(16)).decode(),

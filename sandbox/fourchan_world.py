@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import orjson
 
@@ -46,7 +47,7 @@ class _Invention:
         self._threads: list[Thread] = []
         self._live: list[Thread] = []  # without sticky ones, last bump first
         self._shown: dict[int, deque[BoardPost]] = {}  # replies of sticky threads that have not fallen off
-        self._queue: list[tuple[int, int, Callable[..., None], tuple]] = []
+        self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._queued = 0
 
     def run(self) -> Board:
@@ -80,7 +81,8 @@ class _Invention:
         self._threads.append(thread)
         post = self._write(now, thread)
         if sticky:
-            self._revise(now, post, orjson.loads(post.versions.pop().payload) | welcome(self._spec.name, self._spec.title))
+            written = orjson.loads(post.versions.pop().payload)
+            self._revise(now, post, written | welcome(self._spec.name, self._spec.title))
             thread.flags.append((now, True, False))
             self._shown[thread.no] = deque()
             return thread

@@ -1,0 +1,78 @@
+{#
+    How statements stay within the partitions that new rows touch, and how they write.
+
+    A warehouse prunes by literals, so the hours of the new rows are asked for first and written into the statement.
+#}
+
+{# The hours this run merges, as a condition on raw rows; everything in raw when the run names none. #}
+{% macro in_hours(column='hour') -%}
+    {%- set hours = var('hours', none) -%}
+    {%- if hours is none -%}
+        true
+    {%- elif hours | length == 0 -%}
+        false
+    {%- else -%}
+        {{ column }} in (
+            {%- for hour in hours -%}
+                {%- if not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}', hour) -%}
+                    {{ exceptions.raise_compiler_error("hours: '" ~ hour ~ "' is not an hour like 2026-11-22T13") }}
+                {%- endif -%}
+                {{ instant(hour ~ ':00:00+00') }}{{ ', ' if not loop.last }}
+            {%- endfor -%}
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{# On which side of the boundary a time is: `posts` and `threads` on the recent one, their history on the other. #}
+{% macro on_side(column, side) -%}
+    {{ column }} {{ '<' if side == 'history' else '>=' }} (select boundary from {{ ref('history_boundary') }})
+{%- endmacro %}
+
+{# The partitions that the new rows of this run touch in a model, as texts of instants. The model says in its `meta` where
+   new rows come from (`rows`), what both are partitioned by (`partition`), and on which `side` of the boundary it is. #}
+{% macro touched_hours(side=none) %}
+    {%- if not execute -%}{{ return([]) }}{%- endif -%}
+    {%- set meta = config.get('meta') -%}
+    {{ return(hours_of(ref(meta.rows), meta.partition, side or meta.side)) }}
+{% endmacro %}
+
+{# The values of `partition` in this run's new `rows`, as texts of instants, in order. #}
+{% macro hours_of(rows, partition, side='any') %}
+    {%- if not execute or load_relation(rows) is none -%}{{ return([]) }}{%- endif -%}
+    {%- set question -%}
+        select distinct {{ partition }} as touched, {{ instant_text(partition) }} as touched_text from {{ rows }}
+        where {{ in_hours() if partition == 'hour' else 'true' }}
+        {%- if side != 'any' %} and {{ on_side('created_at', side) }}{% endif %}
+        order by 1
+    {%- endset -%}
+    {{ return(run_query(question).columns[1].values() | list) }}
+{% endmacro %}
+
+{# A condition that names partitions as literals. Beyond 2,000 of them it names the span from the first to the last: the
+   text of a statement is limited, and so many hours are a history's, which lie together. #}
+{% macro in_partitions(column, hours) -%}
+    {%- if hours | length == 0 -%}
+        false
+    {%- elif hours | length > 2000 -%}
+        {{ column }} between {{ instant(hours | first) }} and {{ instant(hours | last) }}
+    {%- else -%}
+        {{ column }} in (
+            {%- for hour in hours %}{{ instant(hour) }}{{ ', ' if not loop.last }}{% endfor -%}
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{# The strategy of all clean tables: replaces the keys that the model returns, within the partitions that it names. DuckDB's MERGE rewrites every column of a row group: measured
+   at 50 million rows 11.2 s against 0.6 s (2026-11). #}
+{% macro get_incremental_replace_keys_sql(arguments) -%}
+    {%- set target = arguments.target_relation -%}
+    {%- set fresh = arguments.temp_relation -%}
+    {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
+    delete from {{ target }} as known
+    where
+        {{ in_partitions('known.' ~ config.get('meta').partition, touched_hours()) }}
+        and exists (select 1 from {{ fresh }} as fresh where {{ same_key('fresh', 'known', arguments.unique_key) }});
+
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }} from {{ fresh }}
+{%- endmacro %}

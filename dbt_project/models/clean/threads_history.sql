@@ -1,0 +1,41 @@
+{{ config(
+    unique_key=thread_key(),
+    meta={'rows': 'new_threads', 'partition': 'created_hour', 'side': 'history'},
+) }}
+
+with
+
+fresh as (
+
+    select {{ (thread_columns() + seen_columns()) | join(', ') }}
+    from {{ ref('new_threads') }}
+    where {{ on_side('belongs_at', 'history') }}
+
+),
+
+states as (
+
+    select * from fresh
+    {% if is_incremental() %}
+    union all
+    select {{ (thread_columns() + seen_columns()) | join(', ') }}
+    {{ known('fresh', thread_key()) }}
+    {% endif %}
+
+),
+
+joined as (
+
+    {{ latest('states', thread_key(), thread_columns()) }}
+
+),
+
+finished as (
+
+    {{ finished_threads('joined') }}
+
+)
+
+select
+    {{ clean_thread_columns() | join(',\n    ') }}
+from finished

@@ -1,0 +1,47 @@
+with
+
+source as (
+
+    select * from {{ source('raw', 'discourse_threads') }}
+
+),
+
+renamed as (
+
+    select
+        platform,
+        instance,
+        community,
+        thread_id,
+        {{ as_text('user_id') }} as author_id,
+
+        {{ nothing('text') }} as author_name,
+        title,
+        text,
+        'https://' || instance || '/t/' || {{ as_text('id') }} as url,
+        payload,
+        content_hash,
+        source,
+        run_id,
+        tags,
+        parse_error,
+
+        gone,
+        closed as is_closed,
+        pinned or pinned_globally as is_pinned,
+        archived as is_archived,
+        posts_count - 1 as reply_count,
+        views as view_count,
+        {{ as_number('like_count') }} as score,
+
+        created_at,
+        coalesce(last_posted_at, bumped_at) as last_activity_at,
+        observed_at,
+        hour,
+        loaded_at
+
+    from source
+
+)
+
+select * from renamed

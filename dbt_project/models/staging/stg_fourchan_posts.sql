@@ -1,0 +1,46 @@
+with
+
+source as (
+
+    select * from {{ source('raw', 'fourchan_posts') }}
+
+),
+
+renamed as (
+
+    select
+        platform,
+        instance,
+        community,
+        thread_id,
+        post_id,
+        coalesce(trip, id) as author_id,
+
+        name as author_name,
+        sub as title,
+        text,
+        'https://boards.4chan.org/' || replace(thread_id, '/', '/thread/') || '#p' || {{ as_text('no') }} as url,
+        payload,
+        content_hash,
+        source,
+        run_id,
+        quotes,
+        links,
+        parse_error,
+
+        gone,
+        resto = 0 as is_opening,
+        {{ nothing('integer') }} as reply_count,
+        {{ nothing('number') }} as score,
+
+        created_at,
+        {{ nothing('instant') }} as platform_edited_at,
+        observed_at,
+        hour,
+        loaded_at
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,42 @@
+with
+
+source as (
+
+    select * from {{ source('raw', 'observations') }}
+
+),
+
+renamed as (
+
+    select
+        commit_id,
+        platform,
+        instance,
+        community,
+        run_id,
+
+        source,
+        note,
+        error,
+        first_id,
+        last_id,
+
+        complete,
+        posts,
+        threads,
+        gone,
+        parse_errors,
+        requests,
+        not_modified,
+        bytes,
+        waited,
+
+        hour,
+        observed_at,
+        loaded_at
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,235 @@
+"""`threadlake`: every verb of the system without its UI. Bad input is a sentence and exit code 2."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from extractors.errors import CrawlError
+from extractors.platform import HOUR, Window
+from extractors.store import StoreError
+from orchestration.dbt import DbtError
+from orchestration.pipeline import Pipeline
+from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
+from orchestration.warehouse import WarehouseError
+
+FAILED, BAD_INPUT = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        return int(options.run(Pipeline.of(Settings.from_env()), options) or 0)
+    except (SettingsError, ValueError) as problem:
+        print(f"threadlake: {problem}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    except (StoreError, WarehouseError, DbtError, CrawlError, OSError) as problem:
+        print(f"threadlake: {problem}", file=sys.stderr)
+        return FAILED
+    except RuntimeError as problem:
+        print(f"threadlake: {problem}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="threadlake",
+        description="A community data lake: crawl communities into Parquet, load them, and build clean tables.",
+        epilog="Places and times are environment variables, THREADLAKE_HOME (.data) first of all; see the README.",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what is being done")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[Pipeline, argparse.Namespace], int | None], text: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(run=run)
+        return added
+
+    def hours(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--since", required=True, metavar="TIME", help="the first hour, such as 2026-11-22T13 (UTC)")
+        added.add_argument(
+            "--until", metavar="TIME", help="the hour after the last one; default: now, the open hour too"
+        )
+
+    up = command("up", _up, "run Dagster: its UI, its daemon and the schedules, until Ctrl-C")
+    up.add_argument("--port", type=int, default=3000, help="of the UI on this machine (3000)")
+    up.add_argument("--communities", type=Path, default=PROJECT / "communities.toml", help="whom to follow")
+    up.add_argument("--no-schedules", action="store_true", help="start with the schedules off")
+    up.add_argument("--code", default="orchestration.code_location", help=argparse.SUPPRESS)
+
+    for name, run, text in (
+        ("crawl", _crawl, "read hours of one platform, or all, into the lake"),
+        ("run", _run, "crawl, load and transform these hours"),
+    ):
+        added = command(name, run, text)
+        hours(added)
+        added.add_argument("--platform", metavar="NAME", help="only this one")
+        added.add_argument("--refresh", action="store_true", help="read everything anew, changed or not, due or not")
+    for name, run, text in (
+        ("load", _load, "replace hours of the raw tables from the lake"),
+        ("transform", _transform, "build the dbt models of these hours"),
+    ):
+        hours(command(name, run, text))
+    command("catch-up", _catch_up, "crawl, load and transform all that is missing, as the schedules would")
+
+    query = command("query", _query, "ask the warehouse; waits while a run has it")
+    query.add_argument("sql", help='such as "select community, count(*) from clean.all_posts group by all"')
+    follow = command("follow", _follow, "follow a community from now on")
+    follow.add_argument("community", help="its URL or its key")
+    follow.add_argument("--since", metavar="TIME", help="from this hour on; default: the first partition")
+    unfollow = command("unfollow", _unfollow, "stop following a community; what was fetched stays")
+    unfollow.add_argument("key")
+    command("status", _status, "show what is in lake and warehouse")
+    command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
+    command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
+    command("reparse", _reparse, "parse quarantined records in the lake again, with today's code")
+    return parser
+
+
+def _window(pipeline: Pipeline, options: argparse.Namespace) -> Window:
+    now = pipeline.settings.now().replace(minute=0, second=0, microsecond=0)
+    since = parse_hour(options.since, "--since")
+    until = parse_hour(options.until, "--until") if options.until else now + HOUR
+    return Window(since, until)
+
+
+def _crawl(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    hours = _window(pipeline, options).hours
+    platforms = [pipeline.platform(options.platform)] if options.platform else list(pipeline.platforms)
+    failures: dict[str, str] = {}
+    for platform in platforms:
+        asked = pipeline.asked(platform, hours, options.refresh)
+        rows = commits = 0
+        run_id = f"cli-{datetime.now():%H%M%S}"
+        for commit in pipeline.crawl(platform, asked, run_id, options.refresh):
+            rows, commits = rows + commit.rows, commits + 1
+            failures |= {key: r.error for key, r in commit.communities.items() if r.error}
+        print(f"{platform.name}: {commits} hours read, {rows} rows")
+    for error in failures.values():
+        print(f"threadlake: {error}", file=sys.stderr)
+    return FAILED if failures else 0
+
+
+def _load(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    loaded = pipeline.load(_window(pipeline, options).hours)
+    for table in sorted(loaded.rows):
+        print(f"raw.{table}: {loaded.total(table)} rows")
+
+
+def _transform(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    return _build(pipeline, _window(pipeline, options).hours)
+
+
+def _build(pipeline: Pipeline, hours: Sequence[datetime]) -> int:
+    from orchestration.dbt import explain, failed
+
+    pipeline.dbt.prepare()
+    nodes = pipeline.dbt.build(hours, pipeline.settings.now())
+    if broken := failed(nodes):
+        raise DbtError(explain(broken))
+    print(f"dbt: {len(nodes)} models and tests for {len(hours)} hours")
+    return 0
+
+
+def _run(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    code = _crawl(pipeline, options)  # what failed is said; what did not is loaded
+    _load(pipeline, options)
+    return _transform(pipeline, options) or code
+
+
+def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    for platform in pipeline.platforms:
+        asked = pipeline.asked(platform, pipeline.wanted(platform), refresh=False)
+        rows = sum(commit.rows for commit in pipeline.crawl(platform, asked, f"cli-{datetime.now():%H%M%S}", False))
+        print(f"{platform.name}: {len(asked)} hours wanted, {rows} rows")
+    hours = pipeline.unmerged(None)
+    if not hours:
+        print("The lake has nothing that the clean tables lack.")
+        return 0
+    pipeline.load(hours)
+    return _build(pipeline, hours)
+
+
+def _query(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    import duckdb
+
+    from orchestration.show import table
+
+    with pipeline.warehouse.open(read_only=True) as connection:
+        try:
+            found = connection.execute(options.sql)
+            print(table([column[0] for column in found.description or ()], found.fetchall()))
+        except duckdb.Error as problem:
+            raise ValueError(f"The query failed: {problem}") from None
+
+
+def _follow(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.follow import follow
+
+    since = parse_hour(options.since, "--since") if options.since else pipeline.settings.start
+    followed = follow(pipeline.lake, pipeline.platforms, options.community, since)
+    print(f"{followed.key} is followed since {followed.since:%Y-%m-%d %H:%M}.")
+
+
+def _unfollow(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    if options.key not in {follow.key for follow in pipeline.lake.follows()}:
+        raise ValueError(f"{options.key} is not followed; `threadlake status` shows who is.")
+    pipeline.lake.unfollow(options.key)
+
+
+def _status(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.show import status
+
+    print(status(pipeline))
+
+
+def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.follow import follow_file
+    from orchestration.supervisor import Supervisor
+
+    follow_file(pipeline.lake, pipeline.platforms, options.communities, pipeline.settings.start)
+    pipeline.dbt.prepare()
+    Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules).run()
+
+
+def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from dagster import DagsterInstance
+
+    from orchestration.instance import write_instance
+    from orchestration.recover import only_one, recover
+
+    with (
+        only_one(pipeline.settings.home),
+        DagsterInstance.from_config(str(write_instance(pipeline.settings))) as instance,
+    ):
+        print(recover(pipeline.settings, instance))
+
+
+def _sweep(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.upkeep import sweep
+
+    for platform in pipeline.platforms:
+        print(f"{platform.name}: {sweep(pipeline, platform)} leftovers swept")
+
+
+def _reparse(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.upkeep import reparse
+
+    for platform in pipeline.platforms:
+        for commit in reparse(pipeline, platform):
+            left = sum(receipt.parse_errors for receipt in commit.communities.values())
+            print(f"{platform.name}, hour {commit.hour:%Y-%m-%dT%H}: parsed again, {left} records left")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""When runs begin: an ingest job a platform, one transform job, upkeep. Each tick asks the lake and the warehouse what
+there is to do, says why it does nothing, and asks nobody else: after an outage the missing hours fill themselves.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import dagster as dg
+from dagster import DagsterRunStatus
+
+from extractors.lake import HOUR_FORMAT
+from extractors.platform import Platform, floor_hour
+from orchestration.assets import Hours, Reading, partition_of
+from orchestration.pipeline import Pipeline
+from orchestration.upkeep import upkeep_job
+from orchestration.warehouse import WarehouseBusyError
+
+UNDER_WAY = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+LOOK_BACK = timedelta(days=3)
+Tick = dg.RunRequest | dg.SkipReason
+
+
+def ingest_schedules(platform: Platform, pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
+    """The platform's own job, so that a dead platform stops nobody; where asked for, a poll of the open hour too."""
+    name = f"ingest_{platform.name}"
+    op = f"lake__{platform.name}"
+    job = dg.define_asset_job(
+        name,
+        dg.AssetSelection.assets(dg.AssetKey(["lake", platform.name])),
+        executor_def=dg.in_process_executor,
+        description=f"Read {platform.name} into the lake: what is missing, and what is due to be read again.",
+    )
+
+    @dg.schedule(name=name, job=job, cron_schedule=pipeline.settings.extract_cron, default_status=_status(pipeline))
+    def ingest(context: dg.ScheduleEvaluationContext) -> Tick:
+        """The closed hours that somebody followed wants read."""
+        if waiting := _under_way(context, name):
+            return waiting
+        if not pipeline.lake.follows(platform.name):
+            return dg.SkipReason(f"Nobody is followed on {platform.name}.")
+        hours = pipeline.wanted(platform)
+        if not hours:
+            return dg.SkipReason(f"Every closed hour of {platform.name} is read, and none is due again.")
+        reading = Reading(hours=[f"{hour:{HOUR_FORMAT}}" for hour in hours], refresh=False)
+        return _request(context, partition_of(pipeline.closed_hour()), {op: reading})
+
+    if pipeline.settings.poll_cron is None:
+        return [ingest]
+
+    @dg.schedule(
+        name=f"poll_{platform.name}",
+        job=job,
+        cron_schedule=pipeline.settings.poll_cron,
+        default_status=_status(pipeline),
+    )
+    def poll(context: dg.ScheduleEvaluationContext) -> Tick:
+        """The hour that is still open, once more."""
+        if waiting := _under_way(context, name):
+            return waiting
+        if not pipeline.lake.follows(platform.name):
+            return dg.SkipReason(f"Nobody is followed on {platform.name}.")
+        hour = floor_hour(pipeline.settings.now())
+        return _request(context, partition_of(hour), {op: Reading(hours=[f"{hour:{HOUR_FORMAT}}"], refresh=False)})
+
+    return [ingest, poll]
+
+
+def transform_schedules(pipeline: Pipeline, assets: Sequence[dg.AssetsDefinition]) -> list[dg.ScheduleDefinition]:
+    """Load and dbt over the hours with something new: of the last days every hour, of all time every week."""
+    job = dg.define_asset_job(
+        "transform",
+        dg.AssetSelection.assets(*assets),
+        executor_def=dg.in_process_executor,
+        description="Load what the lake has new into the raw tables, and build the dbt models of these hours.",
+    )
+
+    def decide(context: dg.ScheduleEvaluationContext, look_back: timedelta | None) -> Tick:
+        if waiting := _under_way(context, "transform"):
+            return waiting
+        since = floor_hour(pipeline.settings.now() - look_back) if look_back else None
+        try:
+            hours = pipeline.unmerged(since, patience=0)
+        except WarehouseBusyError as busy:
+            return dg.SkipReason(f"{busy} The next tick looks again.")
+        if not hours:
+            return dg.SkipReason("The lake has nothing that the clean tables lack.")
+        config = Hours(hours=[f"{hour:{HOUR_FORMAT}}" for hour in hours])
+        # hours before the first partition are merged as well, but there is no partition to show them by
+        shown = max(max(hours), floor_hour(pipeline.settings.start))
+        return _request(context, partition_of(shown), {"load": config, "dbt": config})
+
+    @dg.schedule(name="transform", job=job, cron_schedule=pipeline.settings.load_cron, default_status=_status(pipeline))
+    def transform(context: dg.ScheduleEvaluationContext) -> Tick:
+        """The last three days."""
+        return decide(context, LOOK_BACK)
+
+    @dg.schedule(name="transform_everything", job=job, cron_schedule="10 3 * * 1", default_status=_status(pipeline))
+    def transform_everything(context: dg.ScheduleEvaluationContext) -> Tick:
+        """Whatever is older and was never merged."""
+        return decide(context, None)
+
+    return [transform, transform_everything]
+
+
+def upkeep_schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
+    """Sweeping, once a day."""
+    job = upkeep_job(pipeline)
+
+    @dg.schedule(name="upkeep", job=job, cron_schedule="45 4 * * *", default_status=_status(pipeline))
+    def upkeep(context: dg.ScheduleEvaluationContext) -> Tick:
+        """What is left over, what is old, and the tests of whole tables."""
+        return _under_way(context, "upkeep") or dg.RunRequest(run_key=_key(context))
+
+    return [upkeep]
+
+
+def _status(pipeline: Pipeline) -> dg.DefaultScheduleStatus:
+    on = pipeline.settings.schedules_on
+    return dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED
+
+
+def _key(context: dg.ScheduleEvaluationContext) -> str:
+    return f"{context.scheduled_execution_time.isoformat()}"  # one run a tick, also where the tick is evaluated twice
+
+
+def _request(context: dg.ScheduleEvaluationContext, partition: str, ops: dict[str, dg.Config]) -> dg.RunRequest:
+    return dg.RunRequest(run_key=_key(context), partition_key=partition, run_config=dg.RunConfig(ops=dict(ops)))
+
+
+def _under_way(context: dg.ScheduleEvaluationContext, job: str) -> dg.SkipReason | None:
+    runs = context.instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNDER_WAY), limit=1)
+    return dg.SkipReason(f"Run {runs[0].run_id[:8]} of {job} is still under way.") if runs else None

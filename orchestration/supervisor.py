@@ -1,0 +1,143 @@
+"""`threadlake up`: code server, daemon and web server as children of one process that ends them all, or ends with them."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from orchestration.instance import environment, write_instance
+from orchestration.recover import end, only_one, recover
+from orchestration.settings import PREFIX, Settings
+
+CODE = "orchestration.code_location"
+STARTING = 120.0  # seconds for the code server to load
+GRACE = 10.0
+log = logging.getLogger(__name__)
+
+
+class SupervisorError(Exception):
+    """A part of the system did not start or ended by itself; the sentence says which and where its log is."""
+
+
+@dataclass
+class Supervisor:
+    """The three children. `code`: the module whose `defs` they serve."""
+
+    settings: Settings
+    port: int = 3000
+    code: str = CODE
+    schedules: bool = True
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Recover, start, watch; return after a SIGTERM or Ctrl-C. Raises SupervisorError or RunningError."""
+        from dagster import DagsterInstance
+
+        with only_one(self.settings.home):
+            signal.signal(signal.SIGTERM, _interrupt)
+            folder = write_instance(self.settings)
+            with DagsterInstance.from_config(str(folder)) as instance:
+                print(recover(self.settings, instance), flush=True)
+            if _taken(self.port):
+                raise SupervisorError(f"Port {self.port} is taken: choose another with --port.")
+            try:
+                self._start()
+                print(f"Dagster is at http://127.0.0.1:{self.port}; its logs are in {self.logs}.", flush=True)
+                self._watch()
+            except KeyboardInterrupt:
+                print("Ending …", flush=True)
+            finally:
+                self.stop()
+
+    @property
+    def logs(self) -> Path:
+        return self.settings.home / "logs"
+
+    def _start(self) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        # a short path: a Unix socket's may have 107 bytes, a home may be deeper
+        place = Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"threadlake-{os.getpid()}.sock"
+        place.unlink(missing_ok=True)
+        dagster = [sys.executable, "-m", "dagster"]
+        self._spawn(
+            "code", [*dagster, "api", "grpc", "-m", self.code, "--socket", str(place), "--log-level", "warning"]
+        )
+        self._wait_for(place)
+        target = ["--grpc-socket", str(place)]
+        self._spawn("daemon", [sys.executable, "-m", "dagster._daemon", "run", *target])
+        web = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(self.port)]
+        self._spawn("web", [*web, *target, "--uvicorn-log-level", "warning"])
+
+    def _spawn(self, name: str, command: Sequence[str]) -> None:
+        env = environment(self.settings) | {f"{PREFIX}SCHEDULES": "on" if self.schedules else "off"}
+        with (self.logs / f"{name}.log").open("ab") as file:
+            # a session of its own, so that Ctrl-C reaches this process only, which then ends them in order
+            self.children[name] = subprocess.Popen(
+                command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def _wait_for(self, place: Path) -> None:
+        until = time.monotonic() + STARTING
+        while time.monotonic() < until:
+            self._check()
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(place))
+                return
+            time.sleep(0.05)
+        raise SupervisorError(f"The code server did not start in {STARTING:.0f} s: see {self.logs / 'code.log'}.")
+
+    def _check(self) -> None:
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                end_of_log = (self.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()[-1:]
+                raise SupervisorError(
+                    f"The {name} process ended by itself ({child.returncode}): see {self.logs / name}.log, "
+                    f"which ends with: {''.join(end_of_log)}"
+                )
+
+    def _watch(self) -> None:
+        while True:
+            self._check()
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End the children and theirs, the daemon first, so that nothing new begins."""
+        for name in ("daemon", "web", "code"):
+            child = self.children.get(name)
+            if child is None:
+                continue
+            family = [psutil.Process(child.pid), *_descendants(child.pid)] if child.poll() is None else []
+            end(family, GRACE)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
+        self.children.clear()
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

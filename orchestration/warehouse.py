@@ -1,0 +1,288 @@
+"""The warehouse's file, its lock, and the raw tables: loaded from the lake's commits by whole partitions.
+
+What belongs here is what every platform shares. What is done with raw rows belongs in the dbt project.
+"""
+
+import fcntl
+import logging
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from extractors.lake import HOUR_FORMAT, Commit, Lake
+from extractors.platform import Entity, Platform, windows
+from orchestration.tables import OBSERVATIONS, observations, raw_schema
+
+if TYPE_CHECKING:
+    import duckdb
+
+PATIENCE = 3600.0
+"""Seconds to wait for whoever has the warehouse: a backfill's dbt run may take most of an hour."""
+SAY_AFTER = 5.0
+ENTITIES: tuple[Entity, ...] = ("threads", "posts")
+
+log = logging.getLogger(__name__)
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be used or the lake does not fit it; the sentence says what to do."""
+
+
+class WarehouseBusyError(WarehouseError):
+    """Somebody else has it; try again later."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one load did: rows by raw table and hour, and how many files they came from."""
+
+    rows: Mapping[str, Mapping[datetime, int]] = field(default_factory=dict)
+    files: int = 0
+
+    def total(self, table: str) -> int:
+        return sum(self.rows.get(table, {}).values())
+
+
+class Warehouse:
+    """One DuckDB file. Its lock file is taken shared to read and alone to write, and the kernel frees it with its
+    holder; so no process of ours meets DuckDB's own lock, which makes whoever comes second fail."""
+
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+        self.path, self.patience = path, patience
+
+    # -- opening -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def alone(self, patience: float | None = None) -> Iterator[None]:
+        """Nobody else of ours has the file open inside. Waits; raises WarehouseBusyError."""
+        with self._locked(fcntl.LOCK_EX, self.patience if patience is None else patience):
+            yield
+
+    @contextmanager
+    def open(self, *, read_only: bool = False, patience: float | None = None) -> Iterator["duckdb.DuckDBPyConnection"]:
+        """A connection in UTC. Waits for the file; raises WarehouseBusyError or WarehouseError."""
+        patience = self.patience if patience is None else patience
+        until = time.monotonic() + patience
+        if read_only and not self.path.exists():
+            raise WarehouseError(f"There is no warehouse at {self.path} yet: the first load makes it.")
+        how = fcntl.LOCK_SH if read_only else fcntl.LOCK_EX
+        with self._locked(how, patience), self._connect(read_only, until) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+
+    def _connect(self, read_only: bool, until: float) -> "duckdb.DuckDBPyConnection":
+        import duckdb  # 90 ms, which a run that only crawls need not pay
+
+        said = False
+        while True:
+            try:
+                return duckdb.connect(self.path, read_only=read_only)
+            except duckdb.IOException as problem:
+                if "lock" not in str(problem):
+                    raise WarehouseError(f"The warehouse {self.path} cannot be opened: {problem}") from problem
+                holder = re.search(r"held in (.+? \(PID \d+\))", str(problem))
+                who = holder[1] if holder else "another program"
+                if time.monotonic() > until:
+                    raise WarehouseBusyError(f"The warehouse {self.path} is held by {who}: close it there.") from None
+                if not said:
+                    log.warning("Waiting for the warehouse %s, which is held by %s.", self.path, who)
+                    said = True
+                time.sleep(0.2)
+
+    @contextmanager
+    def _locked(self, how: int, patience: float) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        said = False
+        # opened for appending, so that taking the lock does not erase who holds it
+        with Path(f"{self.path}.lock").open("a+") as file:
+            while True:
+                try:
+                    fcntl.flock(file, how | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    waited = time.monotonic() - began
+                    file.seek(0)
+                    who = file.read().strip() or "another process"
+                    if waited >= patience:
+                        raise WarehouseBusyError(
+                            f"The warehouse {self.path} is in use by {who}; waited {waited:.0f} s for it."
+                        ) from None
+                    if waited > SAY_AFTER and not said:
+                        log.warning("Waiting for the warehouse %s, which is in use by %s.", self.path, who)
+                        said = True
+                    time.sleep(0.05)
+            if how == fcntl.LOCK_EX:
+                file.truncate(0)
+                file.write(f"process {os.getpid()} since {datetime.now(UTC):%H:%M:%S} UTC")
+                file.flush()
+            yield
+
+    # -- loading -----------------------------------------------------------------------------------------------
+
+    def load(self, lake: Lake, platforms: Sequence[Platform], hours: Iterable[datetime], now: datetime) -> Loaded:
+        """Replace the partitions of these hours from all that the lake has committed of them, in one transaction.
+
+        Raises WarehouseError where a column changed its type.
+        """
+        hours = sorted(set(hours))
+        with self.open() as connection:
+            import duckdb
+
+            for attempt in (1, 2):
+                commits = {platform.name: committed(lake, platform.name, hours) for platform in platforms}
+                try:
+                    connection.begin()
+                    loaded = _replace(connection, lake, platforms, commits, hours, now)
+                    connection.commit()
+                    return loaded
+                except (duckdb.IOException, FileNotFoundError) as problem:
+                    with suppress(duckdb.Error):
+                        connection.rollback()
+                    # a rewrite deletes a file after its successor's commit: the next listing names that one
+                    if attempt == 2 or not re.search("[Nn]o such file|No files found", str(problem)):
+                        raise WarehouseError(f"The lake's files cannot be loaded: {problem}") from problem
+        raise AssertionError
+
+    def unmerged(
+        self, lake: Lake, platforms: Sequence[Platform], since: datetime | None, patience: float | None = None
+    ) -> list[datetime]:
+        """The hours since then with commits that dbt has not merged. Hours whose every new commit is empty
+        only ride along with others: alone they are no reason to run."""
+        commits = [commit for platform in platforms for commit in lake.commits(platform.name, since)]
+        merged = self.merged(since, patience)
+        new = [commit for commit in commits if commit.name not in merged]
+        return sorted({commit.hour for commit in new}) if any(commit.rows for commit in new) else []
+
+    def merged(self, since: datetime | None = None, patience: float | None = None) -> set[str]:
+        """The names of the commits whose rows are in the clean tables."""
+        if not self.path.exists():
+            return set()
+        with self.open(read_only=True, patience=patience) as connection:
+            if not _exists(connection, "clean", "observations"):
+                return set()
+            query = "select distinct commit_id from clean.observations where hour >= $since"
+            found = connection.execute(query, {"since": since or datetime(1970, 1, 1, tzinfo=UTC)})
+            return {name for (name,) in found.fetchall()}
+
+    def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
+        """Delete raw partitions that were loaded before then and are merged; return how many. The lake keeps all."""
+        with self.open() as connection:
+            if not _exists(connection, "raw", "observations") or not _exists(connection, "clean", "observations"):
+                return 0
+            old = connection.execute(
+                """
+                select platform, hour from raw.observations
+                group by all
+                having max(loaded_at) < $before and bool_and(commit_id in (select commit_id from clean.observations))
+                """,
+                {"before": loaded_before},
+            ).fetchall()
+            connection.begin()
+            for platform in platforms:
+                hours = [hour for name, hour in old if name == platform.name]
+                for entity in ENTITIES:
+                    if hours and _exists(connection, "raw", f"{platform.name}_{entity}"):
+                        _delete(connection, f"raw.{platform.name}_{entity}", hours)
+                if hours:
+                    _delete(connection, "raw.observations", hours, platform.name)
+            connection.commit()
+            return len(old)
+
+
+def committed(lake: Lake, platform: str, hours: Iterable[datetime]) -> list[Commit]:
+    """What is committed of these hours, in as few listings as they have gaps."""
+    return [commit for window in windows(list(hours)) for commit in lake.commits(platform, window.start, window.end)]
+
+
+def _replace(
+    connection: "duckdb.DuckDBPyConnection",
+    lake: Lake,
+    platforms: Sequence[Platform],
+    commits: Mapping[str, Sequence[Commit]],
+    hours: Sequence[datetime],
+    now: datetime,
+) -> Loaded:
+    connection.execute("create schema if not exists raw")
+    _fit(connection, "observations", OBSERVATIONS)
+    rows: dict[str, dict[datetime, int]] = {}
+    files = 0
+    for platform in platforms:
+        for entity in ENTITIES:
+            table = f"{platform.name}_{entity}"
+            columns = _fit(connection, table, raw_schema(platform, entity))
+            _delete(connection, f"raw.{table}", hours)
+            names = [commit.files[entity].name for commit in commits[platform.name] if entity in commit.files]
+            if names:
+                _insert(connection, table, columns, [lake.store.location(name) for name in names])
+            files += len(names)
+            rows[table] = _count(commits[platform.name], entity)
+        _delete(connection, "raw.observations", hours, platform.name)
+        batch = observations(commits[platform.name], now)  # noqa: F841 - DuckDB finds it by its name
+        connection.execute("insert into raw.observations by name select * from batch")
+        rows["observations"] = rows.get("observations", {})
+        for commit in commits[platform.name]:
+            rows["observations"][commit.hour] = rows["observations"].get(commit.hour, 0) + len(commit.communities)
+    return Loaded(rows, files)
+
+
+def _insert(connection: "duckdb.DuckDBPyConnection", table: str, columns: Mapping[str, str], files: list[str]) -> None:
+    source = "read_parquet($files, union_by_name = true, filename = true, hive_partitioning = false)"
+    found = connection.execute(f"describe select * exclude (filename) from {source}", {"files": files}).fetchall()
+    kinds = {name: kind for name, kind, *_ in found}
+    for name in kinds.keys() & columns.keys():
+        if kinds[name] != columns[name] and not {kinds[name], columns[name]} <= {"INTEGER", "BIGINT"}:
+            raise WarehouseError(
+                f"Column {name} of raw.{table} is {columns[name]}, but {kinds[name]} in the lake's files from "
+                f"{Path(files[0]).name} on: give the new kind a name of its own in the platform's schema."
+            )
+    names = ", ".join(f'"{name}"' for name in kinds if name in columns)
+    hour = "timezone('UTC', strptime(regexp_extract(filename, '.*/hour=([^/]+)/', 1), '%Y-%m-%dT%H'))"
+    query = f"insert into raw.{table} ({names}, hour) select {names}, {hour} from {source}"
+    connection.execute(query, {"files": files})
+
+
+def _fit(connection: "duckdb.DuckDBPyConnection", table: str, schema: Any) -> dict[str, str]:
+    """Create the table or add the columns it lacks; return its columns' types. Refuses a changed type."""
+    empty = schema.empty_table()  # noqa: F841 - DuckDB finds it by its name
+    wanted = {name: kind for name, kind, *_ in connection.execute("describe select * from empty").fetchall()}
+    if not _exists(connection, "raw", table):
+        connection.execute(f"create table raw.{table} as select * from empty")
+        return wanted
+    there = {name: kind for name, kind, *_ in connection.execute(f"describe raw.{table}").fetchall()}
+    for name, kind in wanted.items():
+        if name not in there:
+            connection.execute(f'alter table raw.{table} add column "{name}" {kind}')
+        elif there[name] != kind:
+            raise WarehouseError(
+                f"Column {name} of raw.{table} is {there[name]}, but the platform now declares {kind}: give the new "
+                f"kind a name of its own, or drop the table raw.{table}, which is loaded again from the lake."
+            )
+    return there | wanted
+
+
+def _count(commits: Iterable[Commit], entity: Entity) -> dict[datetime, int]:
+    counts: dict[datetime, int] = {}
+    for commit in commits:
+        counts[commit.hour] = counts.get(commit.hour, 0) + (commit.files[entity].rows if entity in commit.files else 0)
+    return counts
+
+
+def _delete(connection: "duckdb.DuckDBPyConnection", table: str, hours: Sequence[datetime], platform: str = "") -> None:
+    keys = [f"{hour:{HOUR_FORMAT}}" for hour in hours]
+    only = " and platform = $platform" if platform else ""
+    connection.execute(
+        f"delete from {table} where hour in (select timezone('UTC', strptime(unnest($hours), '%Y-%m-%dT%H'))){only}",
+        {"hours": keys} | ({"platform": platform} if platform else {}),
+    )
+
+
+def _exists(connection: "duckdb.DuckDBPyConnection", schema: str, table: str) -> bool:
+    query = "select 1 from information_schema.tables where table_schema = $schema and table_name = $table"
+    return bool(connection.execute(query, {"schema": schema, "table": table}).fetchall())

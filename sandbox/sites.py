@@ -1,0 +1,11 @@
+"""The sites that come with a world: what is listed here is served."""
+
+from sandbox.discourse import Discourse
+from sandbox.foolfuuka import FoolFuuka
+from sandbox.fourchan import Fourchan
+from sandbox.site import Site
+from sandbox.world import World
+
+
+def world_sites(world: World | None) -> tuple[Site, ...]:
+    return (Fourchan(world), FoolFuuka(world), Discourse(world)) if world else ()

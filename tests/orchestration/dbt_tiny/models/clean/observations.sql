@@ -1,0 +1,3 @@
+-- depends_on: {{ ref('posts') }}
+{{ config(unique_key=['commit_id', 'community']) }}
+select * from {{ source('raw', 'observations') }} where {{ in_hours('hour') }}

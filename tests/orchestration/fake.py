@@ -1,0 +1,86 @@
+"""Two platforms without a network: every community has three posts in every hour. `broken` fails, `slow` takes its
+time, `quiet` has nothing."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import ClassVar, Literal
+
+import pyarrow as pa
+
+from extractors.errors import Unavailable
+from extractors.http import Http
+from extractors.platform import Community, Entity, Page, Parsed, Platform, Record, Source, State, Window, Words
+from orchestration.pipeline import Pipeline
+from orchestration.settings import Settings
+
+
+class Fake(Platform):
+    """`https://<name>.example/<community>`."""
+
+    threads: ClassVar[pa.Schema] = pa.schema([("title", pa.string())])
+    posts: ClassVar[pa.Schema] = pa.schema([("body", pa.string()), ("likes", pa.int64())])
+    memory: ClassVar[Literal["hour", "community"]] = "hour"
+    revisits: ClassVar[tuple[timedelta, ...]] = ()
+
+    def community(self, url: str) -> Community | None:
+        prefix = f"https://{self.name}.example/"
+        if url.startswith(prefix):
+            return Community(f"{self.name}:{url.removeprefix(prefix)}", f"{self.name}.example")
+        return Community(url, f"{self.name}.example") if url.startswith(f"{self.name}:") else None
+
+    def url(self, community: Community) -> str:
+        return f"https://{self.name}.example/{community.name}"
+
+    def crawl(
+        self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
+    ) -> Iterator[Page]:
+        for hour in window.hours:
+            if community.name == "broken":
+                raise Unavailable(self.url(community), came="503 with an empty body")
+            if community.name.startswith("slow"):
+                time.sleep(0.3)
+            number = int(hour.timestamp()) // 3600
+            records = (
+                []
+                if community.name == "quiet"
+                else [
+                    {
+                        "id": number * 10 + i,
+                        "at": (hour + timedelta(minutes=i)).isoformat(),
+                        "body": f"post {i}",
+                        "likes": i,
+                    }
+                    for i in range(3)
+                ]
+            )
+            moment = http._clock()
+            posts = [self.row("posts", community, record, moment) for record in records]
+            threads = [self.row("threads", community, records[0], moment)] if records else []
+            yield Page(threads, posts, reached=hour, state={"hour": f"{hour}"})
+
+    def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
+        post = str(record["id"]) if entity == "posts" else None
+        fields = (
+            {"title": record["body"]} if entity == "threads" else {"body": record["body"], "likes": record["likes"]}
+        )
+        return Parsed(str(record["id"] // 10), post, datetime.fromisoformat(record["at"]), fields)
+
+    def words(self, entity: Entity, fields: Record) -> Words:
+        return Words(fields.get("body"), [], [])
+
+    def content(self, entity: Entity, fields: Record) -> object:
+        return fields.get("body")
+
+
+class FakeFourchan(Fake):
+    name: ClassVar[str] = "fourchan"
+
+
+class FakeDiscourse(Fake):
+    name: ClassVar[str] = "discourse"
+
+
+def fake_pipeline(settings: Settings) -> Pipeline:
+    """The system's pipeline over the two fakes."""
+    return Pipeline(settings, (FakeFourchan(), FakeDiscourse()))
