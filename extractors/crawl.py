@@ -53,16 +53,17 @@ def crawl(
     `refresh`: read everything anew, unchanged or not.
     """
     with ExitStack() as stack:
+        about = Crawl(platform, window, lake, http, run_id, scratch, refresh)
+        # locked in one order, so that two runs do not wait for each other
+        readers = [stack.enter_context(Reader(about, community)) for community in sorted(set(communities))]
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix=platform.name))
         started = clock()
-        about = Crawl(platform, window, lake, http, run_id, scratch, refresh)
-        readers = [stack.enter_context(Reader(about, community)) for community in sorted(set(communities))]
         hours = window.hours
         for number, hour in enumerate(hours):
             last = hour == window.start
             for _ in pool.map(lambda reader, hour=hour: reader.read_to(hour), readers):
                 pass
-            if number and not any(reader.has_news(hour, long=len(hours) > LONG) for reader in readers):
+            if number and not any(reader.has_news(hour, last, long=len(hours) > LONG) for reader in readers):
                 continue
             # one microsecond apart, so that no two commits of a run bear the same name
             observation = lake.observe(platform.name, hour, started + timedelta(microseconds=number), run_id)
@@ -109,31 +110,41 @@ class Reader:
         self._http = about.http.apart()
         self._pages: Iterator[Page] | None = None
         self._reached = about.window.end
-        self._spools: dict[tuple[datetime, Entity], Spool] = {}
+        self._spool = Spool(about.scratch)
         self._states: dict[datetime, State] = {}
         self._receipts: dict[datetime, Receipt] = {}
         self._error: str | None = None
+        self._error_told = False
         self._note: str | None = None
         lock = about.scratch / "reading" / f"{quote(community.key, safe=':')}.lock"
         self._lock = filelock.FileLock(lock, timeout=PATIENCE, thread_local=False)
         self._said = Usage()
 
     def __enter__(self) -> "Reader":
+        """Waits until no other run reads the community."""
+        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            self._fail(
+                f"{self.community.key}: another run has been reading it for {PATIENCE:.0f} s; the next run reads it"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pages is not None:
             self._pages.close()  # type: ignore[attr-defined]
         self._lock.release(force=True)
-        for spool in self._spools.values():
-            spool.close()
+        self._spool.close()
 
     def read_to(self, hour: datetime) -> None:
         """Go on until everything created in `hour` is there, or until it cannot be had."""
+        if self._error is not None:
+            return
         try:
             if self._pages is None:
                 self._pages = self._begin()
-            while self._reached > hour and self._error is None:
+            while self._reached > hour:
                 page = next(self._pages, None)
                 if page is None:
                     self._reached = self._window.start
@@ -144,17 +155,11 @@ class Reader:
             self._fail(str(problem))
         except StoreError:
             raise
-        except filelock.Timeout:
-            self._fail(
-                f"{self.community.key}: another run has been reading it for {PATIENCE:.0f} s; the next run reads it"
-            )
         except Exception as problem:  # a defect in one platform's code must not lose what the others have read
             log.exception("%s", self.community.key)
             self._fail(f"{self.community.key}: {type(problem).__name__}: {problem}; this is a defect, please report it")
 
     def _begin(self) -> Iterator[Page]:
-        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
         lake, name, window = self._about.lake, self._platform.name, self._window
         states: Mapping[datetime, State]
         if self._platform.memory == "community":
@@ -178,16 +183,13 @@ class Reader:
             for mine, part in by_hour.items():
                 made = table(self._platform, entity, self.community, self._about.run_id, part)
                 page.quarantined |= self._count(mine, entity, part, made)
-                key = (mine, entity)
-                if key not in self._spools:
-                    self._spools[key] = Spool(self._about.scratch)
-                self._spools[key].add(made)
+                self._spool.add((mine, entity), made)
         if page.note:
             self._note = page.note
+        if page.state is not None:
+            self._states[page.reached or self._window.start] = page.state
         if page.reached is not None:
             self._reached = page.reached
-            if page.state is not None:
-                self._states[page.reached] = page.state
 
     def _count(self, hour: datetime, entity: Entity, rows: list[Row], made: pa.Table) -> set[str]:
         old = self._receipts.get(hour, Receipt(self.community.instance))
@@ -208,13 +210,14 @@ class Reader:
         )
         return bad
 
-    def has_news(self, hour: datetime, long: bool) -> bool:
-        """Whether there is anything to say of the hour: rows, or that it was read."""
-        return (self._reached <= hour and not long) or any((hour, entity) in self._spools for entity in ENTITIES)
+    def has_news(self, hour: datetime, last: bool, long: bool) -> bool:
+        """Whether there is anything to say of the hour: that it was read or not, rows, a state, an error not yet told."""
+        told = self._error is None or self._error_told
+        rows = any((hour, entity) in self._spool for entity in ENTITIES)
+        return not long or rows or not told or self.state(hour, last) is not None
 
     def spool(self, hour: datetime, entity: Entity) -> Iterable[pa.Table]:
-        spool = self._spools.get((hour, entity))
-        return spool if spool is not None else ()
+        return self._spool.read((hour, entity))
 
     def state(self, hour: datetime, last: bool) -> State | None:
         """What to remember with this hour's commit; of a whole community only with the last, when all is committed."""
@@ -224,6 +227,7 @@ class Reader:
 
     def receipt(self, hour: datetime) -> Receipt:
         complete = self._reached <= hour
+        self._error_told = self._error_told or not complete
         used = self._http.stats.total()
         usage, self._said = used - self._said, used  # each request is said once, with the first hour committed after it
         return replace(
@@ -240,9 +244,7 @@ class Reader:
     def drop(self, hour: datetime) -> None:
         """Forget what is committed."""
         for entity in ENTITIES:
-            spool = self._spools.pop((hour, entity), None)
-            if spool:
-                spool.close()
+            self._spool.drop((hour, entity))
         self._receipts.pop(hour, None)
         self._states.pop(hour, None)
 

@@ -6,7 +6,7 @@ page, what came twice is dropped, and after a page with nothing new it goes down
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import unescape
 from itertools import accumulate
@@ -95,7 +95,7 @@ def _schema(types: dict[pa.DataType, str]) -> pa.Schema:
 
 
 class Discourse(Platform):
-    """One community a forum. `keyed`: hosts that are read with a user's API key, whose pace is slower."""
+    """One community a forum. `keyed`: whether a host is read with an API key, whose pace is slower."""
 
     name = "discourse"
     threads = _schema(
@@ -113,7 +113,7 @@ class Discourse(Platform):
     )
     memory = "hour"
 
-    def __init__(self, keyed: frozenset[str] = frozenset(), pace: Pace = PACE) -> None:
+    def __init__(self, keyed: Callable[[str], bool] = lambda host: False, pace: Pace = PACE) -> None:
         self.keyed = keyed
         self.pace = pace
 
@@ -135,7 +135,7 @@ class Discourse(Platform):
     def crawl(
         self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
     ) -> Iterator[Page]:
-        pages = Pages(community, http, KEY_PACE if community.name in self.keyed else self.pace)
+        pages = Pages(community, http, KEY_PACE if self.keyed(community.name) else self.pace)
         topics = Topics(self, community, pages)
         hours = iter(window.hours)
         hour = next(hours)

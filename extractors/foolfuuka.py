@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from extractors.errors import Malformed
 from extractors.http import Http
-from extractors.pace import Pace
 from extractors.platform import Community, Page, Record, Window
 
 if TYPE_CHECKING:
     from extractors.fourchan import Fourchan
 
-PACE = Pace(requests=1, seconds=1.0)
 PER_PAGE = 25
 EASTERN_SHIFTS = (4 * 3600, 5 * 3600)  # seconds; old imports took US Eastern time for UTC
 CAPCODES = {"M": "mod", "A": "admin", "D": "developer", "V": "verified"}
@@ -28,7 +26,7 @@ def crawl(platform: "Fourchan", community: Community, base: str, window: Window,
         number = 1
         while True:
             query = {"boards": community.name, "start": f"{day}", "end": f"{day}", "order": "desc", "page": number}
-            answer = http.get(f"{base}/_/api/chan/search/", pace=PACE, params=query)
+            answer = http.get(f"{base}/_/api/chan/search/", pace=platform.pace, params=query)
             posts, most = _posts(answer.json(), answer.url, community)
             page, oldest = Page(), window.end
             for record in posts:

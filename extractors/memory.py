@@ -18,6 +18,8 @@ class Reading:
         self._last = {} if refresh else last
         self._listed = last
         self.items: dict[str, list[Any]] = {}
+        self.whole = True
+        """To be set false where something listed could not be recognised: then nothing is known to be missing."""
 
     def changed(self, item: str, created_at: datetime, fingerprint: str, *more: Any) -> bool:
         """Remember the item; whether its row must be written."""
@@ -27,15 +29,16 @@ class Reading:
 
     def forget(self, items: Container[str]) -> None:
         """What could not be read well is not known: the next reading writes it again."""
-        for item in [item for item in self.items if item in items]:
-            self.items[item][1] = ""
+        for item, known in self.items.items():
+            if item in items:
+                known[1] = ""
 
     def missing(self, observed_at: datetime) -> Iterator[tuple[str, list[Any]]]:
         """Items of the last reading that this one, being complete, shows to be gone; the young stay remembered."""
         for item, known in self._listed.items():
             if item in self.items:
                 continue
-            if observed_at.timestamp() - known[0] < YOUNG.total_seconds():
+            if not self.whole or observed_at.timestamp() - known[0] < YOUNG.total_seconds():
                 self.items[item] = known
             else:
                 yield item, known

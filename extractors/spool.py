@@ -1,6 +1,7 @@
 """Arrow tables waiting for their commit: in memory while they are few, in an unnamed file beyond that."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -8,45 +9,66 @@ from typing import IO
 import pyarrow as pa
 
 GROUP = 8 * 2**20
-"""Bytes of Arrow data that go into one Parquet row group, and that one spool keeps in memory."""
+"""Bytes of Arrow data that make one Parquet row group."""
+MOST = 2 * GROUP
+"""Bytes of Arrow data that one spool keeps in memory."""
 
 
 class Spool:
-    """Tables of one schema, added in order, read back in row groups. A killed process leaves nothing behind."""
+    """Tables in piles; those of a pile have one schema, and are read back in order as row groups.
+
+    One file holds what all piles spill, so that a window of many hours costs one handle. A killed process leaves nothing behind.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._held: list[pa.Table] = []
-        self._size = 0
+        self._held: defaultdict[Hashable, list[pa.Table]] = defaultdict(list)
+        self._sizes: defaultdict[Hashable, int] = defaultdict(int)
+        self._spilled: defaultdict[Hashable, list[tuple[int, int]]] = defaultdict(list)  # offset, bytes
         self._file: IO[bytes] | None = None
-        self._writer: pa.RecordBatchStreamWriter | None = None
 
-    def add(self, table: pa.Table) -> None:
-        self._held.append(table)
-        self._size += table.nbytes
-        if self._size >= GROUP:
-            self._spill()
+    def __contains__(self, pile: Hashable) -> bool:
+        return pile in self._held or pile in self._spilled
 
-    def _spill(self) -> None:
-        group = pa.concat_tables(self._held).combine_chunks()
-        if self._file is None or self._writer is None:
+    @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        return sum(self._sizes.values())
+
+    def add(self, pile: Hashable, table: pa.Table) -> None:
+        self._held[pile].append(table)
+        self._sizes[pile] += table.nbytes
+        if self._sizes[pile] >= GROUP:
+            self._spill(pile)
+        elif self.held >= MOST:
+            for some in list(self._held):
+                self._spill(some)
+
+    def _spill(self, pile: Hashable) -> None:
+        group = pa.concat_tables(self._held.pop(pile)).combine_chunks()
+        del self._sizes[pile]
+        if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close()
-            self._writer = pa.ipc.new_stream(self._file, group.schema)
-        self._writer.write_table(group)
-        self._held, self._size = [], 0
+        begin = self._file.seek(0, 2)
+        with pa.ipc.new_stream(self._file, group.schema) as writer:
+            writer.write_table(group)
+        self._spilled[pile].append((begin, self._file.tell() - begin))
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """The row groups, each one a table."""
-        if self._file is not None and self._writer is not None:
-            self._writer.close()
-            self._file.seek(0)
-            for batch in pa.ipc.open_stream(self._file):
-                yield pa.Table.from_batches([batch])
-        if self._held:
-            yield pa.concat_tables(self._held).combine_chunks()
+    def read(self, pile: Hashable) -> Iterator[pa.Table]:
+        """The row groups of a pile, each one a table; none where nothing was added."""
+        for begin, size in self._spilled.get(pile, ()):
+            assert self._file is not None
+            self._file.seek(begin)
+            yield pa.ipc.open_stream(self._file.read(size)).read_all()
+        if pile in self._held:
+            yield pa.concat_tables(self._held[pile]).combine_chunks()
+
+    def drop(self, pile: Hashable) -> None:
+        for part in (self._held, self._sizes, self._spilled):
+            part.pop(pile, None)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._held = []
+        self._held.clear()

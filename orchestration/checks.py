@@ -77,7 +77,7 @@ def complete(commits: Iterable[Commit], now: datetime) -> Verdict:
 
 def fresh(commits: Iterable[Commit], keys: Sequence[str], now: datetime, start: datetime) -> Verdict:
     """Whether everybody followed has a recent hour that was read to its end."""
-    newest = {key: start for key in keys}
+    newest = dict.fromkeys(keys, start)
     for commit in commits:
         for key in keys:
             if commit.closes(key):

@@ -34,7 +34,7 @@ schedule_storage:
 run_coordinator:
   module: dagster._core.run_coordinator
   class: QueuedRunCoordinator
-  config: {{dequeue_interval_seconds: 1}}
+  config: {{dequeue_interval_seconds: 1, dequeue_use_threads: true}}
 concurrency:
   runs: {{max_concurrent_runs: 4}}
   pools: {{default_limit: 1, granularity: op}}

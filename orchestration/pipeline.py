@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
+from extractors.discourse import Discourse
+from extractors.fourchan import Fourchan
 from extractors.lake import Commit, Lake
 from extractors.plan import groups, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
@@ -19,10 +21,11 @@ from orchestration.warehouse import Loaded, Warehouse
 
 def make_platforms(settings: Settings) -> tuple[Platform, ...]:
     """Every platform, with what the settings say of it."""
-    from extractors.fourchan import Fourchan
-    from extractors.platforms import PLATFORMS
-
-    return tuple(cls(archives=dict(settings.archives)) if cls is Fourchan else cls() for cls in PLATFORMS)
+    pace = {"pace": settings.pace} if settings.pace else {}
+    return (
+        Fourchan(archives=settings.archives, **pace),
+        Discourse(keyed=lambda host: bool(settings.secrets([host])), **pace),
+    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from extractors.pace import Pace
+
 PREFIX = "THREADLAKE_"
 KEY_PREFIX = "DISCOURSE_KEY_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,7 @@ class Settings:
     poll_cron: str | None = None
     schedules_on: bool = False
     via: str | None = None
+    pace: Pace | None = None
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
@@ -45,6 +48,8 @@ class Settings:
         env = {name: value.strip() for name, value in (os.environ if env is None else env).items()}
         get = _Reader(env)
         home = get.path("HOME", Path(".data"))
+        if get("PACE") and not get("VIA"):
+            raise SettingsError(f"{PREFIX}PACE is only for a sandbox, so {PREFIX}VIA must name one.")
         clock_file = get.path("CLOCK", Path("none")) if env.get(f"{PREFIX}CLOCK") else None
         return cls(
             home=home,
@@ -57,6 +62,7 @@ class Settings:
             poll_cron=get.cron("POLL_CRON", "") or None,
             schedules_on=get.switch("SCHEDULES"),
             via=get.url("VIA"),
+            pace=get.pace("PACE"),
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
@@ -138,6 +144,10 @@ class _Reader:
         if value and (not value.isdecimal() or int(value) < 1):
             raise SettingsError(f"{PREFIX}{name} must be a whole number from 1, not {value!r}.")
         return int(value) if value else default
+
+    def pace(self, name: str) -> Pace | None:
+        """Requests a second, such as 500."""
+        return Pace(self.number(name, 1), 1.0, in_flight=2) if self(name) else None
 
     def switch(self, name: str) -> bool:
         value = self(name).lower()

@@ -72,11 +72,12 @@ class Supervisor:
         self._spawn(
             "code", [*dagster, "api", "grpc", "-m", self.code, "--socket", str(place), "--log-level", "warning"]
         )
-        self._wait_for(place)
+        self._wait_for(socket.AF_UNIX, str(place), "code server")
         target = ["--grpc-socket", str(place)]
         self._spawn("daemon", [sys.executable, "-m", "dagster._daemon", "run", *target])
         web = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(self.port)]
         self._spawn("web", [*web, *target, "--uvicorn-log-level", "warning"])
+        self._wait_for(socket.AF_INET, ("127.0.0.1", self.port), "web server")
 
     def _spawn(self, name: str, command: Sequence[str]) -> None:
         env = environment(self.settings) | {f"{PREFIX}SCHEDULES": "on" if self.schedules else "off"}
@@ -86,15 +87,15 @@ class Supervisor:
                 command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
             )
 
-    def _wait_for(self, place: Path) -> None:
+    def _wait_for(self, kind: socket.AddressFamily, address: str | tuple[str, int], what: str) -> None:
         until = time.monotonic() + STARTING
         while time.monotonic() < until:
             self._check()
-            with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(str(place))
+            with suppress(OSError), socket.socket(kind) as probe:
+                probe.connect(address)
                 return
             time.sleep(0.05)
-        raise SupervisorError(f"The code server did not start in {STARTING:.0f} s: see {self.logs / 'code.log'}.")
+        raise SupervisorError(f"The {what} did not start in {STARTING:.0f} s: see {self.logs}.")
 
     def _check(self) -> None:
         for name, child in self.children.items():
@@ -111,22 +112,24 @@ class Supervisor:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """End the children and theirs, the daemon first, so that nothing new begins."""
-        for name in ("daemon", "web", "code"):
-            child = self.children.get(name)
-            if child is None:
-                continue
-            family = [psutil.Process(child.pid), *_descendants(child.pid)] if child.poll() is None else []
-            end(family, GRACE)
+        """End the daemon first, so that nothing new begins, then the runs, then what served them."""
+        for name in ("daemon", "web"):
+            end(self._processes(name), GRACE)
+        end(self._processes("code")[1:], GRACE)
+        end(self._processes("code"), 1.0)  # it has nothing left to finish, and would wait for its open streams
+        for child in self.children.values():
             with suppress(subprocess.TimeoutExpired):
                 child.wait(GRACE)
         self.children.clear()
 
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    with suppress(psutil.Error):
-        return psutil.Process(pid).children(recursive=True)
-    return []
+    def _processes(self, name: str) -> list[psutil.Process]:
+        """A child and its descendants, if it lives."""
+        child = self.children.get(name)
+        with suppress(psutil.Error):
+            if child is not None and child.poll() is None:
+                process = psutil.Process(child.pid)
+                return [process, *process.children(recursive=True)]
+        return []
 
 
 def _taken(port: int) -> bool:

@@ -39,8 +39,8 @@ OBSERVATIONS = pa.schema(
 
 
 def raw_schema(platform: Platform, entity: Entity) -> pa.Schema:
-    """The columns of `raw.<platform>_<entity>`: the lake's, and the partition."""
-    return schema(platform, entity).append(pa.field("hour", TIMESTAMP))
+    """The columns of `raw.<platform>_<entity>`: the lake's, the partition, and when it was loaded."""
+    return pa.schema([*schema(platform, entity), ("hour", TIMESTAMP), ("loaded_at", TIMESTAMP)])
 
 
 def observations(commits: Iterable[Commit], loaded_at: datetime) -> pa.Table:

@@ -220,7 +220,7 @@ def _replace(
             _delete(connection, f"raw.{table}", hours)
             names = [commit.files[entity].name for commit in commits[platform.name] if entity in commit.files]
             if names:
-                _insert(connection, table, columns, [lake.store.location(name) for name in names])
+                _insert(connection, table, columns, [lake.store.location(name) for name in names], now)
             files += len(names)
             rows[table] = _count(commits[platform.name], entity)
         _delete(connection, "raw.observations", hours, platform.name)
@@ -232,9 +232,11 @@ def _replace(
     return Loaded(rows, files)
 
 
-def _insert(connection: "duckdb.DuckDBPyConnection", table: str, columns: Mapping[str, str], files: list[str]) -> None:
-    source = "read_parquet($files, union_by_name = true, filename = true, hive_partitioning = false)"
-    found = connection.execute(f"describe select * exclude (filename) from {source}", {"files": files}).fetchall()
+def _insert(
+    connection: "duckdb.DuckDBPyConnection", table: str, columns: Mapping[str, str], files: list[str], now: datetime
+) -> None:
+    source = "read_parquet($files, union_by_name = true, filename = '_file', hive_partitioning = false)"
+    found = connection.execute(f"describe select * exclude (_file) from {source}", {"files": files}).fetchall()
     kinds = {name: kind for name, kind, *_ in found}
     for name in kinds.keys() & columns.keys():
         if kinds[name] != columns[name] and not {kinds[name], columns[name]} <= {"INTEGER", "BIGINT"}:
@@ -243,9 +245,9 @@ def _insert(connection: "duckdb.DuckDBPyConnection", table: str, columns: Mappin
                 f"{Path(files[0]).name} on: give the new kind a name of its own in the platform's schema."
             )
     names = ", ".join(f'"{name}"' for name in kinds if name in columns)
-    hour = "timezone('UTC', strptime(regexp_extract(filename, '.*/hour=([^/]+)/', 1), '%Y-%m-%dT%H'))"
-    query = f"insert into raw.{table} ({names}, hour) select {names}, {hour} from {source}"
-    connection.execute(query, {"files": files})
+    hour = "timezone('UTC', strptime(regexp_extract(_file, '.*/hour=([^/]+)/', 1), '%Y-%m-%dT%H'))"
+    query = f"insert into raw.{table} ({names}, hour, loaded_at) select {names}, {hour}, $now from {source}"
+    connection.execute(query, {"files": files, "now": now})
 
 
 def _fit(connection: "duckdb.DuckDBPyConnection", table: str, schema: Any) -> dict[str, str]:

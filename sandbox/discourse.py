@@ -8,7 +8,8 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from sandbox.discourse_forum import Forum, ForumPost, Topic
+from sandbox.discourse_forum import Forum
+from sandbox.discourse_topic import ForumPost, Topic
 from sandbox.discourse_world import CATEGORIES, FORUMS
 from sandbox.history import Payload
 from sandbox.site import Request, Response, Site, json_response

@@ -22,6 +22,18 @@ SYSTEM: Payload = {
     "user_title": None,
 }
 
+ALWAYS: Payload = {  # what an anonymous reader sees of every post
+    "yours": False, "can_edit": False, "can_delete": False, "can_recover": False, "can_see_hidden_post": False,
+    "can_wiki": False, "bookmarked": False, "hidden": False, "deleted_at": None, "user_deleted": False,
+    "edit_reason": None, "can_view_edit_history": True, "wiki": False, "primary_group_name": None, "flair_name": None,
+    "flair_url": None, "flair_bg_color": None, "flair_color": None, "flair_group_id": None, "quote_count": 0,
+}  # fmt: skip
+NEWER: Payload = {  # and what only newer versions serve
+    "badges_granted": [], "mentioned_users": [], "current_user_reaction": None,
+    "current_user_used_main_reaction": False, "can_accept_answer": False, "can_unaccept_answer": False,
+    "accepted_answer": False, "topic_accepted_answer": None, "can_vote": False,
+}  # fmt: skip
+
 
 def escape(text: str) -> str:
     return html.escape(text, quote=False).replace("'", "’")

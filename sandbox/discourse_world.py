@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 
 from sandbox import words
-from sandbox.discourse_forum import HOUR, Forum, ForumPost, ForumSpec, Place, Topic, iso
-from sandbox.discourse_text import DELETED_BY_AUTHOR, HIDDEN, SYSTEM, Writer, people
-from sandbox.history import FOREVER, Absence, Payload, Version
+from sandbox.discourse_forum import HOUR, Forum, ForumSpec
+from sandbox.discourse_text import ALWAYS, DELETED_BY_AUTHOR, HIDDEN, NEWER, SYSTEM, Writer, people
+from sandbox.discourse_topic import ForumPost, Place, Topic, iso
+from sandbox.history import FOREVER, Absence, Payload, Version, compact_json
 
 FORUMS = {
     "forum.example": ForumSpec("forum.example", "A busy forum", 40, 12),
@@ -28,18 +29,6 @@ ACTIVE = 100  # topics that can get replies
 LEAP_AFTER = 15  # posts
 GRACE = 300  # seconds in which an edit makes no version
 AUTHOR_DELETED_FOR = 24 * HOUR  # then the post vanishes
-
-_ALWAYS: Payload = {  # what an anonymous reader sees of every post
-    "yours": False, "can_edit": False, "can_delete": False, "can_recover": False, "can_see_hidden_post": False,
-    "can_wiki": False, "bookmarked": False, "hidden": False, "deleted_at": None, "user_deleted": False,
-    "edit_reason": None, "can_view_edit_history": True, "wiki": False, "primary_group_name": None, "flair_name": None,
-    "flair_url": None, "flair_bg_color": None, "flair_color": None, "flair_group_id": None, "quote_count": 0,
-}  # fmt: skip
-_NEWER: Payload = {
-    "badges_granted": [], "mentioned_users": [], "current_user_reaction": None,
-    "current_user_used_main_reaction": False, "can_accept_answer": False, "can_unaccept_answer": False,
-    "accepted_answer": False, "topic_accepted_answer": None, "can_vote": False,
-}  # fmt: skip
 
 
 def invent(spec: ForumSpec, seed: int, start: float, hours: int, scale: float) -> Forum:
@@ -156,10 +145,10 @@ class _Invention:
         self._id += 1 + int(rng.expovariate(1 / self._spec.skipped_ids))
         if len(self._posts) == LEAP_AFTER:
             self._id += self._spec.leap
-        whole = _ALWAYS | ({} if self._spec.old else _NEWER) | author | payload
+        whole = ALWAYS | ({} if self._spec.old else NEWER) | author | payload
         whole |= {"id": self._id, "created_at": iso(now), "updated_at": iso(now)}
         post = ForumPost(self._id, now, popularity=rng.uniform(0.5, 3), likes=int(rng.expovariate(1 / 2)))
-        post.versions.append(Version(now, orjson.dumps(whole)))
+        post.versions.append(Version(now, compact_json(whole)))
         self._put(now, post, topic)
         self._posts.append(post)
         return post
@@ -177,7 +166,7 @@ class _Invention:
         return post.visible(now) and post.place(now).topic_id == topic.id
 
     def _revise(self, now: float, post: ForumPost, payload: Payload, content: bool = True) -> None:
-        post.versions.append(Version(now, orjson.dumps(payload | {"updated_at": iso(now)}), content))
+        post.versions.append(Version(now, compact_json(payload | {"updated_at": iso(now)}), content))
 
     def _edit(self, now: float, post: ForumPost, bumped: bool) -> None:
         payload = self._current(post)

@@ -15,7 +15,7 @@ import orjson
 from sandbox import words
 from sandbox.fourchan_board import HOUR, Board, BoardPost, BoardSpec, Thread
 from sandbox.fourchan_text import BANNED, FILE_ATTRIBUTES, Context, Writer, welcome
-from sandbox.history import FOREVER, Absence, Payload, Version
+from sandbox.history import FOREVER, Absence, Payload, Version, compact_json
 
 BOARDS = {
     "po": BoardSpec("po", "Papercraft & Origami", 570_000, 60, 30, archived=True, spoilers=True),
@@ -117,7 +117,7 @@ class _Invention:
                 fallen = shown.popleft()
                 if fallen.visible(now):
                     fallen.absences.append(Absence(now, pruned=True))
-        elif not sticky and rng.random() > 0.03 and thread.replies(now) < self._spec.bump_limit:
+        elif not sticky and rng.random() > 0.03 and len(thread.posts) <= self._spec.bump_limit:
             thread.bumps.append(now)
             self._live.remove(thread)
             self._live.insert(0, thread)
@@ -142,7 +142,7 @@ class _Invention:
         return post
 
     def _revise(self, now: int, post: BoardPost, payload: Payload) -> None:
-        post.versions.append(Version(now, orjson.dumps(payload)))
+        post.versions.append(Version(now, compact_json(payload)))
 
     def _changed(self, now: int, thread: Thread, silently: bool = False) -> None:
         thread.changes.append(now)

@@ -52,7 +52,7 @@ class RecordedFourchan(Site):
         path = self._folder / board / f"{name}.json"
         if not path.exists():
             return NOT_FOUND
-        return conditional(request, self._read(path), index[int(path.stem)])
+        return conditional(request, self._read(path), index.get(int(path.stem), 0))
 
     def _index(self, board: str) -> dict[int, int]:
         """Each thread's `last_modified`."""

@@ -155,19 +155,21 @@ def test_threads_never_hold_more_slots_than_there_are(tmp_path: Path) -> None:
 
 def test_no_request_is_forgotten_while_others_hold_off(tmp_path: Path) -> None:
     gate, done = Gate(tmp_path, "h"), threading.Event()
+    late = threading.Timer(10, done.set)  # a torn record would make each request wait
 
     def hold_off() -> None:
         while not done.is_set():
             gate.hold_off(0)
 
     threads = [threading.Thread(target=hold_off) for _ in range(3)]
-    for thread in threads:
+    for thread in (late, *threads):
         thread.start()
     try:
         for _ in range(200):
-            with gate.enter(Pace(1_000_000, 5), threading.Event()):
+            with gate.enter(Pace(1_000_000, 30), done):
                 pass
     finally:
+        late.cancel()
         done.set()
         for thread in threads:
             thread.join()

@@ -2,7 +2,7 @@
 time, `quiet` has nothing."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
@@ -66,8 +66,8 @@ class Fake(Platform):
         )
         return Parsed(str(record["id"] // 10), post, datetime.fromisoformat(record["at"]), fields)
 
-    def words(self, entity: Entity, fields: Record) -> Words:
-        return Words(fields.get("body"), [], [])
+    def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
+        return [Words(record.get("body"), [], []) for record in fields]
 
     def content(self, entity: Entity, fields: Record) -> object:
         return fields.get("body")

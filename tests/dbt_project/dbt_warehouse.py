@@ -1,0 +1,118 @@
+"""A DuckDB warehouse with raw tables, and the dbt project run on it inside this process."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.adapters.factory import cleanup_connections, reset_adapters
+from dbt.cli.main import dbtRunner
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]["tables"]
+HOURLY = ("--exclude", "tag:daily", "--exclude-resource-type", "unit_test")
+"""What an hourly build leaves out."""
+
+
+@dataclass
+class Warehouse:
+    """A warehouse file. The manifest of the first invocation serves all of a session."""
+
+    path: Path
+    target: Path
+
+    def __post_init__(self) -> None:
+        with self.connect() as connection:
+            connection.execute("create schema if not exists raw")
+            for table in SOURCES:
+                columns = ", ".join(f'"{column["name"]}" {column["data_type"]}' for column in table["columns"])
+                connection.execute(f"create table if not exists raw.{table['name']} ({columns})")
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with duckdb.connect(str(self.path)) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        with self.connect() as connection:
+            return connection.execute(query).fetchall()
+
+    def rows(self, relation: str) -> list[dict[str, Any]]:
+        """All rows of a relation, as dictionaries; times as microseconds since 1970."""
+        with self.connect() as connection:
+            described = connection.execute(f"describe {relation}").fetchall()
+            columns = ", ".join(
+                f'epoch_us("{name}") as "{name}"' if kind.startswith("TIMESTAMP") else f'"{name}"'
+                for name, kind, *_ in described
+            )
+            result = connection.execute(f"select {columns} from {relation}")
+            return [dict(zip([name for name, *_ in described], row, strict=True)) for row in result.fetchall()]
+
+    def load(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows to a raw table; times in ISO."""
+        rows = list(rows)
+        if not rows:
+            return
+        kinds = {c["name"]: c["data_type"] for t in SOURCES if t["name"] == table for c in t["columns"]}
+        fields = sorted({name for row in rows for name in row})
+        columns = ", ".join(f'"{name}"' for name in fields)
+        values = ", ".join(f"?::{kinds[name]}" for name in fields)
+        with self.connect() as connection:
+            connection.execute("begin")
+            connection.executemany(
+                f"insert into raw.{table} ({columns}) values ({values})",
+                [[row.get(name) for name in fields] for row in rows],
+            )
+            connection.execute("commit")
+
+    def clear_raw(self) -> None:
+        for table in SOURCES:
+            self.sql(f"delete from raw.{table['name']}")
+
+    def dbt(self, *arguments: str, expect: bool = True, **variables: Any) -> Any:
+        """Run dbt; return its results. With `expect=False` it must fail."""
+        os.environ["THREADLAKE_WAREHOUSE"] = str(self.path)
+        places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        places += ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
+        try:
+            done = dbtRunner(manifest()).invoke(
+                ["--quiet", "--no-use-colors", *arguments, "--vars", json.dumps(variables), *places]
+            )
+        finally:
+            cleanup_connections()
+            DuckDBConnectionManager.close_all_connections()
+            reset_adapters()
+        messages = [f"{r.node.name}: {r.message}" for r in getattr(done.result, "results", []) if r.message]
+        assert done.success == expect, (done.exception, messages)
+        return done.result
+
+    def merge(self, hours: Iterable[str] | None = None, **variables: Any) -> Any:
+        """What orchestration runs each hour, without its tests."""
+        if hours is not None:
+            variables["hours"] = list(hours)
+        return self.dbt("run", "--select", "new_posts", "new_threads", "config.materialized:incremental", **variables)
+
+
+_MANIFEST: list[Any] = []
+
+
+def manifest() -> Any:
+    """The parsed project, once a process."""
+    if not _MANIFEST:
+        os.environ.setdefault("THREADLAKE_WAREHOUSE", ":memory:")
+        target = Path(os.environ["THREADLAKE_TEST_TARGET"])
+        places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        done = dbtRunner().invoke(
+            ["--quiet", "parse", "--no-partial-parse", *places, "--target-path", str(target), "--log-path", str(target)]
+        )
+        assert done.success, done.exception
+        _MANIFEST.append(done.result)
+    return _MANIFEST[0]
+
