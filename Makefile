@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	touch $@
 
 demo: .venv/dev ## crawl an invented world with everything real, and show what was made
-	$(BIN)/python -m orchestration.demo
+	$(BIN)/python -m sandbox.demo
 
 up: .venv/dev ## Dagster with its schedules on, following communities.toml
 	$(BIN)/threadlake up

@@ -20,7 +20,7 @@ from extractors.errors import CrawlError
 from extractors.http import Http
 from extractors.lake import Commit, Lake, Receipt
 from extractors.platform import Community, Entity, Page, Platform, Row, State, Window
-from extractors.records import ENTITIES, table
+from extractors.records import ENTITIES, Columns
 from extractors.spool import Spool
 from extractors.store import StoreError
 from extractors.usage import Usage
@@ -30,6 +30,8 @@ AT_ONCE = 8
 """Communities read at the same time; their hosts' limits hold all the same."""
 LONG = 1000
 """Hours: in a longer window, an hour without rows leaves no commit: a forum of 13 years has 114,000 hours."""
+ROWS, BYTES = 2000, 4 * 2**20
+"""So many rows, or bytes of their payload, wait for their conversion at most, of one community."""
 PATIENCE = 600.0
 """Seconds to wait for another run that reads the same community."""
 
@@ -77,7 +79,7 @@ def crawl(
             commit = observation.commit(receipts)
             for reader in readers:
                 reader.drop(hour)
-            log.info(
+            log.debug(
                 "%s %s: %d rows, %d of %d hours",
                 platform.name,
                 f"{hour:%Y-%m-%dT%H}",
@@ -110,6 +112,7 @@ class Reader:
         self._http = about.http.apart()
         self._pages: Iterator[Page] | None = None
         self._reached = about.window.end
+        self._waiting: dict[tuple[datetime, Entity], Columns] = {}
         self._spool = Spool(about.scratch)
         self._states: dict[datetime, State] = {}
         self._receipts: dict[datetime, Receipt] = {}
@@ -181,9 +184,10 @@ class Reader:
                 mine = row.created_at.replace(minute=0, second=0, microsecond=0) if row.created_at else hour
                 by_hour.setdefault(mine if mine in self._window and mine <= hour else hour, []).append(row)
             for mine, part in by_hour.items():
-                made = table(self._platform, entity, self.community, self._about.run_id, part)
-                page.quarantined |= self._count(mine, entity, part, made)
-                self._spool.add((mine, entity), made)
+                page.quarantined |= self._count(mine, entity, part, self._columns(mine, entity).add(part))
+        if sum(len(some) for some in self._waiting.values()) >= ROWS or self._bytes_waiting() >= BYTES:
+            for key in list(self._waiting):
+                self._convert(*key)
         if page.note:
             self._note = page.note
         if page.state is not None:
@@ -191,32 +195,43 @@ class Reader:
         if page.reached is not None:
             self._reached = page.reached
 
-    def _count(self, hour: datetime, entity: Entity, rows: list[Row], made: pa.Table) -> set[str]:
+    def _columns(self, hour: datetime, entity: Entity) -> Columns:
+        key = (hour, entity)
+        if key not in self._waiting:
+            self._waiting[key] = Columns(self._platform, entity, self.community, self._about.run_id)
+        return self._waiting[key]
+
+    def _bytes_waiting(self) -> int:
+        return sum(columns.bytes for columns in self._waiting.values())
+
+    def _convert(self, hour: datetime, entity: Entity) -> None:
+        """Into the spool with what waits of an hour."""
+        if columns := self._waiting.pop((hour, entity), None):
+            self._spool.add((hour, entity), columns.take())
+
+    def _count(self, hour: datetime, entity: Entity, rows: list[Row], errors: list[str | None]) -> set[str]:
         old = self._receipts.get(hour, Receipt(self.community.instance))
-        errors = made["parse_error"]
-        bad: set[str] = set()
-        if errors.null_count < len(rows):
-            wrong = zip(rows, errors, strict=True)
-            bad = {row.post_id or row.thread_id or "" for row, error in wrong if error.is_valid}
+        wrong = [row for row, error in zip(rows, errors, strict=True) if error]
         ids = [row.post_id for row in rows if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
         self._receipts[hour] = replace(
             old,
             threads=old.threads + (len(rows) if entity == "threads" else 0),
             posts=old.posts + (len(rows) if entity == "posts" else 0),
             gone=old.gone + sum(row.payload is None for row in rows),
-            parse_errors=old.parse_errors + len(rows) - errors.null_count,
+            parse_errors=old.parse_errors + len(wrong),
             first_id=min(ids, key=_order, default=None),
             last_id=max(ids, key=_order, default=None),
         )
-        return bad
+        return {row.post_id or row.thread_id or "" for row in wrong}
 
     def has_news(self, hour: datetime, last: bool, long: bool) -> bool:
-        """Whether there is anything to say of the hour: that it was read or not, rows, a state, an error not yet told."""
+        """Whether there is anything to say of the hour: whether it was read, rows, a state, an error not yet told."""
         told = self._error is None or self._error_told
-        rows = any((hour, entity) in self._spool for entity in ENTITIES)
+        rows = any((hour, entity) in self._spool or (hour, entity) in self._waiting for entity in ENTITIES)
         return not long or rows or not told or self.state(hour, last) is not None
 
     def spool(self, hour: datetime, entity: Entity) -> Iterable[pa.Table]:
+        self._convert(hour, entity)
         return self._spool.read((hour, entity))
 
     def state(self, hour: datetime, last: bool) -> State | None:

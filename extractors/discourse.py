@@ -47,35 +47,13 @@ FORUM_PATH = re.compile(r"^/(?:$|t/|c/|u/|latest|top|categories|posts|tag|about)
 QUOTE = re.compile(r'<aside class="quote[^>]*?data-post="(\d+)"[^>]*?data-topic="(\d+)"')
 LINK = re.compile(r'<a (?:[^>]*? )?href="(https?://[^"]+)"')
 # These move on almost every reading; they are kept with whatever else changed, and make neither a row nor a version.
-COUNTERS = frozenset(
-    [
-        "score",
-        "reads",
-        "readers_count",
-        "incoming_link_count",
-        "reply_count",
-        "quote_count",
-        "reactions",
-        "reaction_users_count",
-        "actions_summary",
-        "current_user_reaction",
-        "current_user_used_main_reaction",
-        "link_counts",
-        "updated_at",
-        "trust_level",
-        "avatar_template",
-        "user_title",
-        "flair_name",
-        "flair_url",
-        "flair_bg_color",
-        "flair_color",
-        "flair_group_id",
-        "primary_group_name",
-        "posts_count",
-        "can_view_edit_history",
-        "badges_granted",
-    ]
-)
+COUNTERS = frozenset((
+    "score", "reads", "readers_count", "incoming_link_count", "reply_count", "quote_count", "reactions",
+    "reaction_users_count", "actions_summary", "current_user_reaction", "current_user_used_main_reaction",
+    "link_counts", "updated_at", "trust_level", "avatar_template", "user_title", "flair_name", "flair_url",
+    "flair_bg_color", "flair_color", "flair_group_id", "primary_group_name", "posts_count", "can_view_edit_history",
+    "badges_granted",
+))  # fmt: skip
 STRINGS = (
     "name username display_username avatar_template cooked raw topic_slug topic_title user_title edit_reason "
     "action_code primary_group_name"
@@ -142,29 +120,31 @@ class Discourse(Platform):
         again = states.get(hour, {})
         edge: int | None = again.get("edge")
         batch = pages.get(edge)
-        if edge is None and batch and min(map(_created, batch)) >= window.end:
+        if edge is None and min(map(_created, batch)) >= window.end:
             batch = pages.find(window.end, batch)
-            topics.recent = False
-        elif edge is not None:
+            edge = pages.asked
+        if edge is not None:
             topics.recent = window.end >= floor_hour(pages.observed_at) - HOUR
         reading = Reading(again.get("posts", {}), refresh)
-        page = Page()
+        page, above = Page(), edge
         while True:
             fresh = pages.fresh(batch)
-            page.posts += [row._replace(thread_id=None) for row in pages.broken(self)]
+            page.posts += pages.broken(self)
             times = _latest_from_here_down(fresh)
             for record, latest in zip(fresh, times, strict=True):
                 while latest < hour and hour > window.start:
                     yield from self._close(community, hour, reading, page, edge, pages, topics, known=hour in states)
-                    hour, page, edge = next(hours), Page(), record["id"] + 1
+                    hour, page, edge = next(hours), Page(), above
                     reading = Reading(states.get(hour, {}).get("posts", {}), refresh)
+                above = record["id"]
                 created = _created(record)
                 if created >= window.end:
-                    edge = record["id"]
+                    edge = above
                 if created not in window:
                     continue
                 row = self.row("posts", community, record, pages.observed_at)
-                if reading.changed(
+                # a borrowed date: the post stands among those of another hour, whose readings will not list it
+                if floor_hour(created) != hour or reading.changed(
                     str(record["id"]), created, _fingerprint(record), record["topic_id"], record["post_number"]
                 ):
                     page.posts.append(row)
@@ -198,6 +178,7 @@ class Discourse(Platform):
         last: bool = False,
     ) -> Iterator[Page]:
         """The last pages of an hour: what is gone of it, its topics, its state."""
+        reading.whole = pages.whole
         for post, (created, _, topic, number) in reading.missing(pages.observed_at):
             page.posts.append(gone(str(topic), post, instant(created), pages.observed_at))
             if number == 1:
@@ -205,6 +186,7 @@ class Discourse(Platform):
         page.threads += topics.rows(hour, known=known, last=last)
         yield page
         reading.forget(page.quarantined)
+        reading.forget({post for post, item in reading.items.items() if str(item[2]) in page.quarantined})
         # an hour that was always empty needs no memory
         yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if reading.items or known else None)
 
@@ -237,63 +219,69 @@ class Discourse(Platform):
 
 
 class Pages:
-    """`/posts.json` of one forum, downwards. `before`: where the next page begins; `ended`: there is none."""
+    """`/posts.json` of one forum, downwards. `asked`: the last `before`; `before`: where the next page begins;
+    `ended`: there is none; `whole`: every record so far had a usable key."""
 
     def __init__(self, community: Community, http: Http, pace: Pace) -> None:
         self.community, self.http, self.pace = community, http, pace
         self.base = f"https://{community.name}"
-        self.before, self.ended = 0, False
-        self._seen: set[int] = set()
+        self.asked: int | None = None
+        self.before, self.ended, self.whole = 0, False, True
+        self._lowest = 2**63
         self._broken: list[Record] = []
         self._modern = False
 
     def get(self, before: int | None) -> list[Record]:
         """The page of posts below an id, or the newest; newest first. Records without a usable key stand aside."""
+        records = self._posts(before)
+        if not records and self._modern:  # so it says that there are no more: better asked twice
+            records = self._posts(before)
+        well = sorted(filter(_usable, records), key=lambda record: -record["id"])
+        self._broken += [record for record in records if not _usable(record)]
+        least = well[-1]["id"] if well else None
+        if before and least is not None and least <= before - PER_PAGE:
+            self._modern = True  # the older meaning of `before` never reaches so far down
+        if least is None and before is None:
+            raise Malformed(f"{self.base}/posts.json", None, "the newest posts", "none, which a forum always has")
+        self.asked = before
+        self.before = least if least is not None and least < self._lowest else (before or 1) - PER_PAGE + 1
+        self.ended = self.before <= 1 or (self._modern and len(records) < PER_PAGE)
+        return well
+
+    def _posts(self, before: int | None) -> list[Record]:
         params = {} if before is None else {"before": before}
         answer = self.http.get(f"{self.base}/posts.json", pace=self.pace, params=params, tolerate=frozenset())
         self.observed_at = answer.observed_at
         body = answer.json()
         records = body.get("latest_posts") if isinstance(body, dict) else None
         if not isinstance(records, list):
-            raise Malformed(answer.url, self.community.key, 'an object with "latest_posts"', f"{answer.body[:80]!r}")
-        well = sorted(filter(_usable, records), key=lambda record: -record["id"])
-        self._broken += [record for record in records if not _usable(record)]
-        least = well[-1]["id"] if well else None
-        if before and least is not None and least <= before - PER_PAGE:
-            self._modern = True  # the older meaning of `before` never reaches so far down
-        fresh = [record for record in well if record["id"] not in self._seen]
-        if fresh:
-            self.before = fresh[-1]["id"]
-        else:
-            self.before = (before or 1) - PER_PAGE + 1
-        self.ended = self.before <= 1 or (self._modern and len(records) < PER_PAGE)
-        return well
+            raise Malformed(answer.url, None, 'an object with "latest_posts"', f"{answer.body[:80]!r}")
+        return records
 
     def fresh(self, batch: list[Record]) -> list[Record]:
-        """Those of a page that no page before it had, since pages shift while one pages."""
-        records = [record for record in batch if record["id"] not in self._seen]
-        self._seen.update(record["id"] for record in records)
+        """Those of a page that no page before it had: the older `before` gives the last one again."""
+        records = [record for record in batch if record["id"] < self._lowest]
+        self._lowest = min((record["id"] for record in records), default=self._lowest)
         return records
 
     def broken(self, platform: Platform) -> list[Row]:
         """Rows in quarantine for the records whose key or time cannot be read."""
         rows = [platform.row("posts", self.community, record, self.observed_at) for record in self._broken]
         self._broken.clear()
+        self.whole = self.whole and not rows
         return rows
 
     def find(self, end: datetime, newest: list[Record]) -> list[Record]:
         """The page on which posts younger than `end` give way to older ones, by bisecting over the ids."""
         low, high = 0, newest[-1]["id"]
         while high - low > PER_PAGE:
-            middle = (low + high) // 2
+            middle = below = (low + high) // 2
             batch = self.get(middle)
-            while not batch and middle - PER_PAGE > low:  # a gap in the older meaning of `before`
-                middle -= PER_PAGE - 1
-                batch = self.get(middle)
-            if not batch:
-                low = middle
-            elif _created(batch[0]) < end:
-                low = max(low, middle - 1) if len(batch) < PER_PAGE and not self._modern else max(low, batch[0]["id"])
+            while not batch and below - PER_PAGE > low:  # a gap in the older meaning of `before`
+                below -= PER_PAGE - 1
+                batch = self.get(below)
+            if not batch or _created(batch[0]) < end:
+                low = middle - 1
             elif _created(batch[-1]) < end:
                 return batch
             else:
@@ -314,8 +302,11 @@ class Pages:
         params = {"order": "activity", "page": number}
         answer = self.http.get(f"{self.base}/latest.json", pace=self.pace, params=params, tolerate=frozenset())
         try:
-            return [topic for topic in answer.json()["topic_list"]["topics"] if isinstance(topic["id"], int)]
-        except (LookupError, TypeError) as problem:
+            topics: list[Record] = answer.json()["topic_list"]["topics"]
+            for topic in topics:
+                _id(topic, "id"), instant(topic.get("bumped_at") or 0)
+            return topics
+        except (LookupError, TypeError, ValueError, AttributeError) as problem:
             raise Malformed(answer.url, self.community.key, "a list of topics", f"{answer.body[:80]!r}") from problem
 
 
@@ -372,6 +363,8 @@ class Topics:
             self._touched.discard(topic)
             self._done.add(topic)
             self._listed.pop(topic, None)
+            self._opened.pop(topic, None)
+            self._earliest.pop(topic, None)
         return found
 
     def vanished(self, topic: int, created: datetime) -> list[Row]:

@@ -25,7 +25,8 @@ def crawl(platform: "Fourchan", community: Community, base: str, window: Window,
     while day >= (window.start - timedelta(hours=5)).date():  # an archive that keeps Eastern time files posts earlier
         number = 1
         while True:
-            query = {"boards": community.name, "start": f"{day}", "end": f"{day}", "order": "desc", "page": number}
+            end = day + timedelta(days=1)  # a date means its first second
+            query = {"boards": community.name, "start": f"{day}", "end": f"{end}", "order": "desc", "page": number}
             answer = http.get(f"{base}/_/api/chan/search/", pace=platform.pace, params=query)
             posts, most = _posts(answer.json(), answer.url, community)
             page, oldest = Page(), window.end

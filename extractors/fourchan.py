@@ -39,7 +39,6 @@ INSTANCE = "4chan.org"
 PACE = Pace(requests=1, seconds=1.0)
 URL = re.compile(r"^(?:https?://)?(?:boards\.4chan(?:nel)?\.org|a\.4cdn\.org)/([a-z0-9]+)(?:/|$)", re.IGNORECASE)
 QUOTE = re.compile(r'<a href="(?:/([a-z0-9]+)/thread/\d+)?#p(\d+)"')
-STICKY_KEEPS = 1000  # replies; a sticky drops its oldest beyond about so many, which is no deletion
 INTEGERS = "no resto time since4pass tim fsize w h tn_w tn_h filedeleted spoiler custom_spoiler m_img"
 STRINGS = "now name trip id capcode country country_name board_flag flag_name sub com email filename ext md5"
 THREAD_INTEGERS = "no time sticky closed replies images bumplimit imagelimit unique_ips archived archived_on"
@@ -90,64 +89,79 @@ class Fourchan(Platform):
         wanted = [no for no, entry in index.items() if refresh and entry["last_modified"] >= window.start.timestamp()]
         wanted += [no for no, entry in index.items() if no not in wanted and not _same(entry, known.get(no))]
         left = [no for no in known if no not in index]
-        missed = self._archived(board, http, last, index, refresh and window.end > now - timedelta(days=8))
+        failed: CrawlError | None = None
+        missed: list[str] = []
+        try:
+            missed = self._archived(board, http, last, index, refresh and window.end > now - timedelta(days=8))
+        except CrawlError as problem:
+            failed = problem
         requests = [
             Request(
                 f"{API}/{board}/thread/{no}.json", None, None if refresh else known.get(no, {}).get("since"), tag=no
             )
             for no in [*wanted, *left, *missed]
         ]
-        failed: CrawlError | None = None
         for request, response in http.get_all(requests, self.pace):
             no = request.tag
-            if isinstance(response, CrawlError):
-                failed = failed or response
-                if no in known:
-                    threads[no] = known[no] | {"last_modified": None}
+            try:
+                if isinstance(response, CrawlError):
+                    raise response
+                page, entry = self._thread(
+                    community, no, response, known.get(no), index.get(no), _outlived(no, known, index), refresh
+                )
+            except CrawlError as problem:
+                failed = failed or problem
+                threads[no] = known.get(no, {"posts": {}, "absent": False}) | {"last_modified": None}
                 continue
-            page, entry = self._thread(
-                community, no, response, known.get(no), index.get(no), _outlived(no, known, index), refresh
-            )
             yield page
-            if entry is not None:
-                threads[no] = _trusted(entry, page.quarantined)
-            else:
+            if entry is None or (entry.pop("archived", False) and not page.quarantined):  # it will not change any more
                 threads.pop(no, None)
+            else:
+                threads[no] = _trusted(entry, page.quarantined)
         note = None
         before = instant(last["observed_at"]) if last["observed_at"] else now
         if window.start < before and (refresh or not last["observed_at"]) and now >= window.end:
             if board in self.archives:
                 old = Window(window.start, min(window.end, _next_hour(before)))
-                yield from foolfuuka.crawl(self, community, self.archives[board], old, http)
+                try:
+                    yield from foolfuuka.crawl(self, community, self.archives[board], old, http)
+                except CrawlError as problem:
+                    failed = failed or problem
             else:
                 note = (
                     f"4chan shows only what stands now: posts pruned or deleted before {before:%Y-%m-%d %H:%M} are lost"
                 )
-        if failed:
-            raise failed
         order = {no: i for i, no in enumerate(index)}
         for no in threads:
             threads[no]["position"] = order.get(no, len(order))
-        state = {"observed_at": now.isoformat(), "since": answer.headers.get("Last-Modified"), "threads": threads}
-        yield Page(reached=window.start, state=state, note=note)
+        settled = not failed and all(entry["last_modified"] for entry in threads.values())
+        since = answer.headers.get("Last-Modified") if settled else None  # else the next reading looks again
+        read = last["observed_at"] if failed else now.isoformat()
+        state = {"observed_at": read, "since": since, "threads": threads}
+        yield Page(reached=None if failed else window.start, state=state, note=note)
+        if failed:
+            raise failed
 
     def _archived(self, board: str, http: Http, last: State, index: dict[str, Any], everything: bool) -> list[str]:
         """Archived threads to fetch that no reading saw alive: all of them, or those that came and went since the last.
 
-        A thread can come and go between two readings only if all that stood then was bumped since or has left.
+        A thread can come and go between two readings only if all that stood then was bumped since or has left; but
+        for what is sticky, which stands on the first page.
         """
         if not everything:
             seen = last["observed_at"] and instant(last["observed_at"]).timestamp()
-            if not seen or any(entry["last_modified"] < seen for entry in index.values() if entry["replies"]):
+            later = [entry["last_modified"] for entry in index.values() if entry["page"] > 1]
+            if not seen or min(later, default=0) < seen:
                 return []
         answer = http.get(f"{API}/{board}/archive.json", pace=self.pace)
         if answer.status == 404:  # this board has no archive
             return []
         newest = max(map(int, last["threads"]), default=0)
-        listed = (str(no) for no in answer.json())
-        return [
-            no for no in listed if no not in index and no not in last["threads"] and (everything or int(no) > newest)
-        ]
+        listed = answer.json()
+        if not isinstance(listed, list) or not all(type(no) is int for no in listed):
+            raise Malformed(answer.url, None, "numbers of threads", f"{answer.body[:80]!r}")
+        fresh = (str(no) for no in listed if everything or no > newest)
+        return [no for no in fresh if no not in index and no not in last["threads"]]
 
     def _thread(
         self,
@@ -172,7 +186,7 @@ class Fourchan(Platform):
             return page, None
         body = response.json()
         records = body.get("posts") if isinstance(body, dict) else None
-        if not isinstance(records, list) or not records:
+        if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
             raise Malformed(response.url, community.key, 'an object with "posts"', f"{response.body[:80]!r}")
         reading = Reading(known["posts"] if known else {}, refresh)
         for record in records:
@@ -180,31 +194,34 @@ class Fourchan(Platform):
             if row.thread_id is None or row.post_id is None or row.created_at is None:
                 page.posts.append(row._replace(thread_id=thread_id))
                 page.quarantined.add("")
+                reading.whole = False
                 continue
             if reading.changed(row.post_id.rpartition("/")[2], row.created_at, _fingerprint(row)):
                 page.posts.append(row)
         opening = {**records[0], **{k: v for k, v in (entry or {}).items() if k in ("last_modified", "page")}}
         head = self.row("threads", community, records[0], now)
         page.threads.append(head._replace(fields={**head.fields, **opening}) if head.error is None else head)
-        oldest = min((int(post) for post in reading.items if post != no), default=0) if _drops(records) else 0
+        # a sticky drops its oldest replies, which is no deletion
+        oldest = min((int(post) for post in reading.items if post != no), default=0) if records[0].get("sticky") else 0
         for post, item in reading.missing(now):
             if int(post) > oldest:
                 page.posts.append(gone(thread_id, f"{community.name}/{post}", instant(item[0]), now))
-        if entry is None and records[0].get("archived"):  # it will not change any more
-            return page, None
-        if entry is None and known and known["absent"]:
+        archived = bool(records[0].get("archived"))
+        if entry is None and known and known["absent"] and not archived:
             page = Page()
-            _vanish(page, community, no, reading.items, now)
+            _vanish(page, community, no, known["posts"], now)
             return page, None
+        seen = {**(entry or known or {"last_modified": 0}), "posts": reading.items, "absent": entry is None}
         since = response.headers.get("Last-Modified")
-        return page, {**(entry or known or {}), "since": since, "posts": reading.items, "absent": entry is None}
+        missed = len(reading.items) > len(records)  # posts too young to be called gone
+        if missed or (entry and len(records) <= entry["replies"]):  # or a cache gave a thread older than the index
+            seen["last_modified"] = None
+        return page, seen | {"since": None if missed else since, "archived": archived}
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         if source == "archive":
             record = foolfuuka.fields(record)
-        no, resto = record["no"], record.get("resto", 0)
-        if type(no) is not int or type(resto) is not int:
-            raise ValueError(f"no: expected whole numbers, got {no!r} and {resto!r}")
+        no, resto = _whole(record["no"]), _whole(record.get("resto", 0))
         board = community.name
         return Parsed(
             f"{board}/{resto or no}", f"{board}/{no}" if entity == "posts" else None, instant(record["time"]), record
@@ -227,10 +244,10 @@ def _index(answer: Response) -> dict[str, Any]:
     pages = answer.json()
     try:
         index = {
-            str(thread["no"]): {
-                "last_modified": int(thread["last_modified"]),
-                "replies": thread["replies"],
-                "page": page["page"],
+            str(_whole(thread["no"])): {
+                "last_modified": _whole(thread["last_modified"]),
+                "replies": _whole(thread["replies"]),
+                "page": _whole(page["page"]),
             }
             for page in pages
             for thread in page["threads"]
@@ -240,6 +257,12 @@ def _index(answer: Response) -> dict[str, Any]:
     if not index:
         raise Malformed(answer.url, None, "an index with threads", "an empty one, which a board never has")
     return index
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError(f"expected a whole number, got {value!r}")
+    return value
 
 
 def _same(entry: State, known: State | None) -> bool:
@@ -256,10 +279,6 @@ def _outlived(no: str, known: dict[str, Any], index: dict[str, Any]) -> bool:
         entry.get("position", -1) > mine and other in index and _same(index[other], entry)
         for other, entry in known.items()
     )
-
-
-def _drops(records: list[Record]) -> bool:
-    return bool(records[0].get("sticky")) and len(records) >= STICKY_KEEPS * 0.9
 
 
 def _fingerprint(row: Row) -> str:

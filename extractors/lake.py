@@ -166,7 +166,9 @@ class Lake:
         try:
             return Commit.loads(self.store.read(name)).communities.values()
         except FileNotFoundError:
-            stem = name.removesuffix(".json").partition(REWRITTEN)[0]  # a rewritten commit keeps the states of the one it supersedes
+            stem = name.removesuffix(".json").partition(REWRITTEN)[
+                0
+            ]  # a rewritten commit keeps the states of the one it supersedes
             for successor in self.store.list(f"{stem}{REWRITTEN}"):
                 return Commit.loads(self.store.read(successor)).communities.values()
         return []

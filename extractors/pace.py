@@ -85,7 +85,8 @@ class Recent:
     def take(self, pace: Pace, now: float) -> float:
         """Record a request and return 0, or return the seconds to wait before asking again."""
         self.set_clock(now)
-        self.sent = [(at, count) for at, count in self.sent if at + pace.span > now]
+        span = pace.span
+        self.sent = [(at, count) for at, count in self.sent if at + span > now]
         if now < self.not_before:
             return self.not_before - now
         excess = sum(count for _, count in self.sent) - pace.requests
@@ -94,9 +95,9 @@ class Recent:
                 break
             excess -= count
             if excess < 0:
-                return at + pace.span - now
+                return at + span - now
         if pace.requests > EXACT:
-            step = pace.span / EXACT
+            step = span / EXACT
             at = math.ceil(now / step) * step
         else:
             at = now

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import orjson
@@ -207,7 +208,14 @@ def instant(value: object) -> datetime:
             return datetime.fromtimestamp(value, UTC)
         except (OverflowError, OSError) as problem:
             raise ValueError(f"{value} is no time") from problem
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError(f"{value!r} is no time with a zone")
+    if isinstance(value, str):
+        return _from_iso(value)
+    raise ValueError(f"{value!r} is no time with a zone")
+
+
+@lru_cache(4096)  # a record's time is asked for several times in a row
+def _from_iso(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} is no time with a zone")
     return moment.astimezone(UTC)

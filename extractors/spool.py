@@ -17,7 +17,7 @@ MOST = 2 * GROUP
 class Spool:
     """Tables in piles; those of a pile have one schema, and are read back in order as row groups.
 
-    One file holds what all piles spill, so that a window of many hours costs one handle. A killed process leaves nothing behind.
+    One file holds what all piles spill, since a window may have many hours. A killed process leaves nothing behind.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,16 @@ class Usage:
     waited: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Usage(
+            self.requests + other.requests,
+            self.not_modified + other.not_modified,
+            self.retries + other.retries,
+            self.bytes + other.bytes,
+            self.waited + other.waited,
+        )
 
     def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return self + Usage(-other.requests, -other.not_modified, -other.retries, -other.bytes, -other.waited)
 
 
 class Stats:

@@ -53,11 +53,15 @@ class Wire:
         self._timeout, self._deadline, self._max_bytes = timeout, deadline, max_bytes
         self._adapter = _Adapter(deadline)
         self._session = requests.Session()  # reads proxies and certificates from the environment
+        self._environments: dict[str, Any] = {}
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
         """Raises TryAgain; TooLarge; Malformed if the answer is encoded in a way nobody asked for."""
         try:
-            request = requests.Request("GET", self._address(url), headers=dict(headers)).prepare()
+            request = requests.PreparedRequest()  # a Request's prepare() costs twice as much, for cookies and a body
+            request.prepare_method("GET")
+            request.prepare_url(self._address(url), None)
+            request.prepare_headers(headers)
         except (ValueError, requests.RequestException) as problem:
             came = type(problem).__name__  # not its text, which may hold a header's value
         else:
@@ -65,7 +69,7 @@ class Wire:
         raise Malformed(url, expected="a URL and headers that can be sent", came=came)
 
     def _exchange(self, url: str, request: requests.PreparedRequest) -> Answer:
-        environment: Any = self._session.merge_environment_settings(request.url or "", {}, True, None, None)
+        environment = self._environment(request.url or "")
         began = time.monotonic()
         try:  # not through the session, which reads a redirect's body whole, whatever its size, and keeps cookies
             with self._adapter.send(request, timeout=self._timeout, **environment) as response:
@@ -77,6 +81,13 @@ class Wire:
         raise TryAgain(
             url, came
         )  # outside of `except`, so that no library's message, with URL and headers, hangs on to it
+
+    def _environment(self, url: str) -> Any:
+        """Proxies and certificates for a host: the environment is read once for each, since that costs 0.3 ms."""
+        origin = _origin(url)
+        if origin not in self._environments:
+            self._environments[origin] = self._session.merge_environment_settings(url, {}, True, None, None)
+        return self._environments[origin]
 
     def close(self) -> None:
         self._adapter.close()
@@ -124,6 +135,11 @@ class Wire:
         return bytes(body), size
 
 
+def _origin(url: str) -> str:
+    """Scheme, host and port of a prepared URL, which always has a path."""
+    return url[: url.find("/", len("https://"))]
+
+
 def _cause(problem: BaseException) -> str:
     """The innermost reason without URL or address, e.g. 'a broken connection (ConnectionRefusedError)'."""
     inner = problem
@@ -164,11 +180,20 @@ class _Adapter(HTTPAdapter):
             ConnectionCls = Secure
 
         self._pools = {"http": PlainPool, "https": SecurePool}
+        self._by_origin: dict[str, Any] = {}
         super().__init__(pool_maxsize=MOST_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
+        """The host's pool, without building anew each time the key under which the manager keeps it."""
+        origin = _origin(request.url or "")
+        pool = self._by_origin.get(origin)
+        if pool is None or pool.pool is None:  # closed: the manager keeps the last ten
+            pool = self._by_origin[origin] = super().get_connection_with_tls_context(request, *args, **options)
+        return pool
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*args, **options)

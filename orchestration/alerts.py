@@ -27,8 +27,8 @@ def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     )
     def failures(context: dg.RunFailureSensorContext) -> None:
         """A run failed."""
-        steps = [event.event_specific_data for event in context.get_step_failure_events()]
-        causes = [step.error_display_string.strip() for step in steps if hasattr(step, "error_display_string")]
+        errors = [event.step_failure_data.error for event in context.get_step_failure_events()]
+        causes = [(error.cause or error).message.strip() for error in errors if error]
         post(settings, f"Run {_name(context.dagster_run)} failed: {' '.join(causes) or context.failure_event.message}")
 
     @dg.run_status_sensor(

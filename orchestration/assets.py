@@ -22,7 +22,7 @@ SAY_EVERY = 10.0  # seconds between two lines of progress
 class Hours(dg.Config):
     """The hours to work on, as `2026-11-22T13`; without any, the run's partitions."""
 
-    hours: list[str] = []
+    hours: list[str] = []  # noqa: RUF012 - a field of a model, which copies it
 
 
 class Reading(Hours):
@@ -51,7 +51,7 @@ def lake_asset(
         asked = pipeline.asked(platform, hours, config.refresh)
         if not asked:
             context.log.info("Nobody followed on %s wants any of these %d hours read.", platform.name, len(hours))
-        run_id = context.run_id.replace("-", "")[:12]
+        run_id = context.run.run_id.replace("-", "")[:12]
         commits = list(_told(context, pipeline.crawl(platform, asked, run_id, config.refresh), len(asked)))
         for error, hours_without in errors(commits).items():
             context.log.error("%d hours, %s to %s: %s", *hours_without, error)
@@ -63,7 +63,7 @@ def lake_asset(
 
 
 def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """`raw/<platform>_threads`, `raw/<platform>_posts` of all platforms and `raw/observations`: one load, one transaction."""
+    """`raw/<platform>_threads`, `raw/<platform>_posts` of all and `raw/observations`: one load, one transaction."""
     tables = {
         f"{platform.name}_{entity}": [platform] for platform in pipeline.platforms for entity in ("threads", "posts")
     } | {"observations": list(pipeline.platforms)}
@@ -88,7 +88,7 @@ def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) ->
     def load(context: dg.AssetExecutionContext, config: Hours) -> Iterator[dg.MaterializeResult[Any]]:
         began = time.monotonic()
         hours = hours_of(context, config)
-        chosen = [key for key in context.selected_asset_keys]
+        chosen = list(context.selected_asset_keys)
         platforms = {platform.name: platform for key in chosen for platform in tables[key.path[-1]]}
         loaded = pipeline.load(hours, list(platforms.values()))
         context.log.info("%d files of %d hours loaded in %.1f s", loaded.files, len(hours), time.monotonic() - began)

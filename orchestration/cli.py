@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from extractors.errors import CrawlError
@@ -100,6 +100,8 @@ def _window(pipeline: Pipeline, options: argparse.Namespace) -> Window:
     now = pipeline.settings.now().replace(minute=0, second=0, microsecond=0)
     since = parse_hour(options.since, "--since")
     until = parse_hour(options.until, "--until") if options.until else now + HOUR
+    if since >= until:
+        raise ValueError(f"--since {since:%Y-%m-%dT%H} must be before --until {until:%Y-%m-%dT%H}.")
     return Window(since, until)
 
 
@@ -110,7 +112,7 @@ def _crawl(pipeline: Pipeline, options: argparse.Namespace) -> int:
     for platform in platforms:
         asked = pipeline.asked(platform, hours, options.refresh)
         rows = commits = 0
-        run_id = f"cli-{datetime.now():%H%M%S}"
+        run_id = _run_id()
         for commit in pipeline.crawl(platform, asked, run_id, options.refresh):
             rows, commits = rows + commit.rows, commits + 1
             failures |= {key: r.error for key, r in commit.communities.items() if r.error}
@@ -120,10 +122,15 @@ def _crawl(pipeline: Pipeline, options: argparse.Namespace) -> int:
     return FAILED if failures else 0
 
 
-def _load(pipeline: Pipeline, options: argparse.Namespace) -> None:
+def _run_id() -> str:
+    return f"cli-{datetime.now(UTC):%H%M%S}"
+
+
+def _load(pipeline: Pipeline, options: argparse.Namespace) -> int:
     loaded = pipeline.load(_window(pipeline, options).hours)
     for table in sorted(loaded.rows):
         print(f"raw.{table}: {loaded.total(table)} rows")
+    return 0
 
 
 def _transform(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -150,7 +157,7 @@ def _run(pipeline: Pipeline, options: argparse.Namespace) -> int:
 def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
     for platform in pipeline.platforms:
         asked = pipeline.asked(platform, pipeline.wanted(platform), refresh=False)
-        rows = sum(commit.rows for commit in pipeline.crawl(platform, asked, f"cli-{datetime.now():%H%M%S}", False))
+        rows = sum(commit.rows for commit in pipeline.crawl(platform, asked, _run_id(), False))
         print(f"{platform.name}: {len(asked)} hours wanted, {rows} rows")
     hours = pipeline.unmerged(None)
     if not hours:

@@ -97,8 +97,8 @@ class Dbt:
         from dbt.parser.manifest import extended_mashumuro_decoder
 
         packed = (self.settings.dbt_target / "partial_parse.msgpack").read_bytes()
-        manifest: Manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)  # type: ignore[assignment, arg-type]
-        manifest.build_flat_graph()
+        manifest: Manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+        manifest.build_flat_graph()  # type: ignore[no-untyped-call]
         with Warehouse(self.settings.warehouse).alone():
             return self._invoke(arguments, self.settings.dbt_target / "runs" / run_id[:8], manifest)
 
@@ -108,8 +108,10 @@ class Dbt:
         from dbt.cli.main import dbtRunner
 
         project = str(self.settings.dbt_project)
-        os.environ["THREADLAKE_WAREHOUSE"] = str(self.settings.warehouse)  # the profile reads it
-        os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+        # the profile reads them; they go again, because children of this process must not inherit them
+        told = {"THREADLAKE_WAREHOUSE": str(self.settings.warehouse), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        before = {name: os.environ.get(name) for name in told}
+        os.environ.update(told)
         places = ["--project-dir", project, "--profiles-dir", project, "--target", "local"]
         places += ["--target-path", str(target), "--log-path", str(self.settings.home / "logs")]
         errors: list[str] = []
@@ -117,9 +119,14 @@ class Dbt:
         try:
             done = runner.invoke(["--quiet", "--no-use-colors", *arguments, *places])
         finally:
-            cleanup_connections()
-            DuckDBConnectionManager.close_all_connections()  # else the file stays open until the process ends
-            reset_adapters()
+            cleanup_connections()  # type: ignore[no-untyped-call]
+            # else the file stays open until the process ends
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+            reset_adapters()  # type: ignore[no-untyped-call]
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
         results = getattr(done.result, "results", None)
         if done.exception or (results is None and not done.success):
             problem = done.exception or "; ".join(errors) or "no reason given"
@@ -131,7 +138,7 @@ class Dbt:
     def _fingerprint(self) -> str:
         from dbt.version import __version__
 
-        digest = blake2b(f"{VERSION} {__version__} {self.settings.warehouse} {self.settings.dbt_project}".encode())
+        digest = blake2b(f"{VERSION} {__version__} {self.settings.warehouse.stem} {self.settings.dbt_project}".encode())
         if not (self.settings.dbt_project / "dbt_project.yml").exists():
             raise DbtError(f"There is no dbt project in {self.settings.dbt_project}: set THREADLAKE_DBT to its folder.")
         for path in sorted(self.settings.dbt_project.rglob("*")):

@@ -13,11 +13,12 @@ import sqlalchemy as db
 from dagster import DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SQLITE_BUSY_TIMEOUT_SECONDS, SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import NullPool
 
 BATCH_SIZE = 1000
+BUSY = 30  # seconds to wait for a database that another process writes
 BATCHED = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
 ENGINES_KEPT = 16
 
@@ -46,7 +47,7 @@ class BatchedSqliteEvents(SqliteEventLogStorage):
                 engine = self._engines[shard] = db.create_engine(
                     self.conn_string_for_shard(shard),
                     poolclass=NullPool,
-                    connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+                    connect_args={"timeout": BUSY},
                 )
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
@@ -68,7 +69,7 @@ class BatchedSqliteEvents(SqliteEventLogStorage):
         insert = SqlEventLogStorageTable.insert()
         with self.index_transaction() as connection:
             # the first insert takes the writer's lock, so the ids after it are ours to give
-            first = connection.execute(insert, rows[0]).inserted_primary_key[0]
+            first = int(connection.execute(insert, rows[0]).lastrowid)
             ids = range(first, first + len(rows))
             if len(rows) > 1:
                 connection.execute(insert, [{"id": i} | row for i, row in zip(ids[1:], rows[1:], strict=True)])

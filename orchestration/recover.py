@@ -1,7 +1,8 @@
 """What a crash of everything leaves, put right before anything starts again.
 
 After a SIGKILL of daemon, code server and workers a run stays «started» and keeps its pool slots for ever, and a worker
-that outlived its parent may still write. Nobody else's processes are touched: ours carry this home in their environment.
+that outlived its parent may still write. Nobody else's processes are touched: ours carry this home in their
+environment.
 Half-written lake files are invisible, half-done transactions are rolled back by DuckDB, so nothing else needs repair.
 """
 
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from orchestration.instance import SESSION
@@ -45,7 +46,8 @@ class Recovered:
     def __str__(self) -> str:
         if self == Recovered():
             return "Nothing to recover."
-        return f"Recovered: {self.orphans} orphaned processes ended, {self.runs} dead runs failed, {self.slots} slots freed."
+        done = f"{self.orphans} orphaned processes ended, {self.runs} dead runs failed, {self.slots} slots freed"
+        return f"Recovered: {done}."
 
 
 @contextmanager

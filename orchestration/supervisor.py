@@ -1,4 +1,4 @@
-"""`threadlake up`: code server, daemon and web server as children of one process that ends them all, or ends with them."""
+"""`threadlake up`: code server, daemon and web server as children of one process that ends them all."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from orchestration.instance import environment, write_instance
 from orchestration.recover import end, only_one, recover

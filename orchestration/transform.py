@@ -53,7 +53,7 @@ def transform_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefiniti
         chosen = context.selected_asset_keys
         subset = chosen != set(models.values())
         names = [f"fqn:{'.'.join(manifest['nodes'][i]['fqn'])}" for i in models if models[i] in chosen]
-        nodes = pipeline.dbt.build(hours, pipeline.settings.now(), names if subset else (), context.run_id)
+        nodes = pipeline.dbt.build(hours, pipeline.settings.now(), names if subset else (), context.run.run_id)
         context.log.info("dbt built %d nodes for %d hours in %.1f s", len(nodes), len(hours), time.monotonic() - began)
         for node in nodes:
             if node.unique_id in models and node.passed:
@@ -63,7 +63,7 @@ def transform_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefiniti
                 yield dg.MaterializeResult(asset_key=key, metadata=seconds)
         for node in nodes:
             check = get_asset_check_key_for_test(manifest, translator, node.unique_id, None)
-            if check in context.selected_asset_check_keys and node.status != "skipped":
+            if check and check in context.selected_asset_check_keys and node.status != "skipped":
                 yield _verdict(check, node)
         if broken := failed(nodes):
             raise dg.Failure(explain(broken))

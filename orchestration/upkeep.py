@@ -18,7 +18,7 @@ from orchestration.pipeline import Pipeline
 ORPHANS_AFTER = timedelta(days=1)  # longer than any crawl writes one file
 RAW_KEPT = timedelta(days=14)
 DBT_TARGETS_KEPT = timedelta(days=2)
-TABLES_TESTED = {"heal": True}  # the dbt project's own word for: look at whole tables
+TABLES_TESTED = {"heal": True, "whole": True}  # the dbt project's words: repair first, test whole tables
 log = logging.getLogger(__name__)
 
 
@@ -65,7 +65,7 @@ def upkeep_job(pipeline: Pipeline) -> dg.JobDefinition:
 def sweep(pipeline: Pipeline, platform: Platform) -> int:
     """Finish what a killed rewrite left, delete what no commit names; return how many objects went."""
     done = pipeline.lake.finish_rewrites(platform.name)
-    return done + len(pipeline.lake.sweep(platform.name, datetime.now(UTC) - ORPHANS_AFTER))
+    return done + len(pipeline.lake.sweep(platform, datetime.now(UTC) - ORPHANS_AFTER))
 
 
 def delete_runs(instance: DagsterInstance, before: datetime) -> int:

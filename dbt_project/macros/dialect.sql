@@ -48,8 +48,9 @@
 {% macro key_number(key) %}{{ return(adapter.dispatch('key_number', 'threadlake')(key)) }}{% endmacro %}
 {% macro duckdb__key_number(key) %}{{ return("hash(" ~ key | join(", ") ~ ")") }}{% endmacro %}
 
-{# One transaction around statements. #}
-{% macro in_transaction(statements) %}{{ return(adapter.dispatch('in_transaction', 'threadlake')(statements)) }}{% endmacro %}
-{% macro duckdb__in_transaction(statements) %}
-    {{ return("begin transaction;\n" ~ statements | join(";\n") ~ ";\ncommit;") }}
+{# Runs statements in one transaction: all of them, or none. #}
+{% macro run_together(statements) %}{{ return(adapter.dispatch('run_together', 'threadlake')(statements)) }}{% endmacro %}
+{% macro duckdb__run_together(statements) %}
+    {%- call statement('together', auto_begin=true) -%}{{ statements | join(';\n') }}{%- endcall -%}
+    {%- do adapter.commit() -%}
 {% endmacro %}

@@ -40,7 +40,7 @@
             {%- do statements.append(replace_rows(relation, key, stray, whole, here)) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- do run_query(in_transaction(statements)) -%}
+    {%- do run_together(statements) -%}
 {% endmacro %}
 
 {# A temporary table of the keys that stand in more than one hour of `relations`. Grouped by a number, because at tens of

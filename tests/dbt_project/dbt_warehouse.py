@@ -14,7 +14,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import cleanup_connections, reset_adapters
 from dbt.cli.main import dbtRunner
 
-PROJECT = Path(__file__).parents[2] / "dbt_project"
+PROJECT = Path(os.environ.get("THREADLAKE_DBT", Path(__file__).parents[2] / "dbt_project"))
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]["tables"]
 HOURLY = ("--exclude", "tag:daily", "--exclude-resource-type", "unit_test")
 """What an hourly build leaves out."""
@@ -83,7 +83,7 @@ class Warehouse:
         places += ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         try:
             done = dbtRunner(manifest()).invoke(
-                ["--quiet", "--no-use-colors", *arguments, "--vars", json.dumps(variables), *places]
+                ["--quiet", "--no-use-colors", "--no-write-json", *arguments, "--vars", json.dumps(variables), *places]
             )
         finally:
             cleanup_connections()
@@ -106,7 +106,7 @@ _MANIFEST: list[Any] = []
 def manifest() -> Any:
     """The parsed project, once a process."""
     if not _MANIFEST:
-        os.environ.setdefault("THREADLAKE_WAREHOUSE", ":memory:")
+        os.environ.setdefault("THREADLAKE_WAREHOUSE", "threadlake.duckdb")  # the file gives the catalog its name
         target = Path(os.environ["THREADLAKE_TEST_TARGET"])
         places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         done = dbtRunner().invoke(

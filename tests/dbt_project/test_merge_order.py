@@ -136,11 +136,11 @@ def compare(warehouse: Warehouse, known: dict[str, list[dict[str, Any]]], only: 
 
 
 @settings(
-    max_examples=5,
+    max_examples=4,
     phases=[Phase.explicit, Phase.generate],  # shrinking would cost minutes; a failure names its world
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(worlds=st.lists(world, min_size=40, max_size=60), steps=st.lists(step, min_size=1, max_size=3))
+@given(worlds=st.lists(world, min_size=60, max_size=90), steps=st.lists(step, min_size=1, max_size=3))
 def test_any_order_any_pieces(
     built: Any, target: Any, tmp_path_factory: Any, worlds: list[dict[str, Any]], steps: list[dict[str, Any]]
 ) -> None:

@@ -1,6 +1,7 @@
 """A home in a temporary folder, and a real system in it where a test asks for one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,8 +42,15 @@ def env_of(home: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.from_env(env_of(tmp_path / "home"))
+def home(tmp_path: Path, parsed: Path) -> Path:
+    """A home whose dbt project is parsed already, which costs five seconds."""
+    shutil.copytree(parsed, tmp_path / "home" / "dbt")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return Settings.from_env(env_of(home))
 
 
 @pytest.fixture
@@ -144,10 +152,8 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
+def system(home: Path) -> Iterator[System]:
     """Not started yet; ended whatever happens."""
-    home = tmp_path / "home"
-    home.mkdir()
     (home / "communities.toml").write_text('communities = ["fourchan:po", "discourse:meta.example"]\n')
     made = System(home, free_port(), env_of(home) | {"PYTHONPATH": str(ROOT)})
     yield made

@@ -1,4 +1,4 @@
-"""Assets in process, on a real instance: one run for a range, one load, one dbt call; failures that stay where they are."""
+"""Assets in process, on a real instance: one run for a range, one load, one dbt call; failures stay where they are."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,15 +76,16 @@ def test_one_community_that_fails_stops_nobody(pipeline: Pipeline, instance: dg.
     assert "fourchan:broken" in (complete.description or "") and "503" in (complete.description or "")
     assert checks["discourse", "complete"].passed
     assert rows(pipeline, "select count(*) from clean.posts") == [(12,)]
-    assert rows(pipeline, "select distinct community from clean.observations where not complete") == [("fourchan:broken",)]
+    assert rows(pipeline, "select distinct community from clean.observations where not complete") == [
+        ("fourchan:broken",)
+    ]
 
 
 def test_by_hour_and_by_range_are_the_same(pipeline: Pipeline, instance: dg.DagsterInstance, tmp_path: Path) -> None:
     run(pipeline, instance, 0, 4)
     query = "select platform, post_id, payload, created_at from clean.posts order by all"
     by_range = rows(pipeline, query)
-    again = pipeline.with_settings(warehouse=tmp_path / "other" / "warehouse.duckdb", home=tmp_path / "other")
-    again.dbt.prepare()
+    again = pipeline.with_settings(warehouse=tmp_path / "other" / "warehouse.duckdb")
     for number in (3, 0, 4, 2, 1, 3):
         again.load([hour(number)])
         again.dbt.build([hour(number)], again.settings.now())
@@ -98,7 +99,9 @@ def test_a_failed_model_fails_the_run_and_says_why(
     import shutil
 
     project = shutil.copytree(pipeline.settings.dbt_project, tmp_path / "project")
-    (project / "models" / "clean" / "posts.sql").write_text("select no_such_column from {{ ref('stg_fourchan__posts') }}")
+    (project / "models" / "clean" / "posts.sql").write_text(
+        "select no_such_column from {{ ref('stg_fourchan__posts') }}"
+    )
     broken = pipeline.with_settings(dbt_project=project)
     result = run(broken, instance, 0, 0)
     assert not result.success

@@ -15,10 +15,10 @@ from tests.orchestration.fake import fake_pipeline
 
 
 @pytest.fixture
-def recent(tmp_path: Path) -> Pipeline:
+def recent(home: Path) -> Pipeline:
     """Partitions of the last five closed hours."""
     start = floor_hour(datetime.now(UTC)) - timedelta(hours=5)
-    return fake_pipeline(Settings.from_env(env_of(tmp_path / "home", START=start.isoformat())))
+    return fake_pipeline(Settings.from_env(env_of(home, START=start.isoformat())))
 
 
 def tick(pipeline: Pipeline, instance: dg.DagsterInstance, name: str) -> dg.RunRequest | str:

@@ -13,7 +13,6 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from orchestration.assets import partition_of
 from orchestration.settings import Settings
-
 from tests.orchestration.conftest import System
 from tests.orchestration.fake import fake_pipeline
 
@@ -48,16 +47,18 @@ def test_a_backfill_by_clicks(system: System, page: Page, tmp_path: Path) -> Non
 
     page.get_by_role("button", name="Materialize").first.click()
     first, last = partition_of(start + timedelta(hours=1)), partition_of(start + timedelta(hours=4))
-    box = page.get_by_role("dialog").get_by_placeholder("partitions").or_(page.get_by_role("dialog").locator("input"))
-    box.first.fill(f"[{first}...{last}]")
-    box.first.press("Enter")
+    box = page.get_by_role("dialog").get_by_role("textbox").first
+    box.fill(f"[{first}...{last}]")
+    box.press("Enter")
     page.screenshot(path=pictures / "backfill-dialog.png")
     expect(page.get_by_text("4 partitions", exact=True).first).to_be_visible()
     page.get_by_role("button", name="Launch backfill").click()
 
     with dg.DagsterInstance.from_config(str(system.home / "dagster")) as instance:
         system.wait(instance.get_backfills, 30, "no backfill was made")
-        system.wait(lambda: instance.get_backfills()[0].status == BulkActionStatus.COMPLETED_SUCCESS, 90, "it did not end")
+        system.wait(
+            lambda: instance.get_backfills()[0].status == BulkActionStatus.COMPLETED_SUCCESS, 90, "it did not end"
+        )
         backfill = instance.get_backfills()[0]
         assert len(instance.get_runs()) == 1
     page.goto(f"{system.url}/runs/b/{backfill.backfill_id}")

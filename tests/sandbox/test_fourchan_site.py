@@ -23,7 +23,7 @@ def crawl(client: Client, board: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("board", ["po", "out"])
-@pytest.mark.parametrize("hours", [1, 31.5, 100, 143, 400])
+@pytest.mark.parametrize("hours", [1, 31.5, 140, 400])
 def test_answers_are_the_truth(sandbox: Sandbox, client: Client, world: World, board: str, hours: float) -> None:
     sandbox.now = START + timedelta(hours=hours)
     truth = world.truth("fourchan", board, sandbox.now)
@@ -97,8 +97,7 @@ def test_attributes_are_absent_never_null(client: Client) -> None:
         assert post["now"][8] == "("
 
 
-def test_a_wipe_moves_replies_but_not_last_modified() -> None:
-    world = World(start=START, hours=240)
+def test_a_wipe_moves_replies_but_not_last_modified(world: World) -> None:
     board = world.fourchan_board("po")
     silent = [(t, time) for t in board.threads.values() for time in t.changes if time not in t.touched]
     assert silent

@@ -1,0 +1,74 @@
+"""Settings: each bad value is a sentence that names its variable, and exit code 2."""
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestration.cli import main
+from orchestration.settings import Settings, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("START", "yesterday"),
+        ("EXTRACT_CRON", "every hour"),
+        ("VIA", "localhost:80"),
+        ("WEBHOOK", "slack"),
+        ("ARCHIVES", '["po"]'),
+        ("KEEP_RUNS_DAYS", "-1"),
+        ("SCHEDULES", "maybe"),
+        ("CLOCK", "/no/such/file"),
+    ],
+)
+def test_a_bad_value_is_a_sentence(name: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"THREADLAKE_{name} .*must be"):
+        Settings.from_env({f"THREADLAKE_{name}": value, "THREADLAKE_HOME": str(tmp_path)})
+
+
+def test_the_clock_goes_on_from_what_its_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    file.write_text("2026-11-01T12:00:00+00:00")
+    os.utime(file, (time.time() - 90, time.time() - 90))
+    now = Settings.from_env({"THREADLAKE_CLOCK": str(file), "THREADLAKE_HOME": str(tmp_path)}).now()
+    assert abs((now - datetime(2026, 11, 1, 12, 1, 30, tzinfo=UTC)).total_seconds()) < 5
+
+
+def test_keys_by_host() -> None:
+    settings = Settings.from_env({"DISCOURSE_KEY_META_EXAMPLE_ORG": "k" * 20, "DISCOURSE_KEY_B_ORG": "me:" + "s" * 20})
+    assert settings.secrets(["meta.example.org", "b.org", "c.org"]) == {
+        "meta.example.org": {"User-Api-Key": "k" * 20},
+        "b.org": {"Api-Key": "s" * 20, "Api-Username": "me"},
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["crawl", "--since", "soon"],
+        ["crawl", "--since", "2026-11-01T05", "--until", "2026-11-01T04"],
+        ["crawl", "--since", "2026-11-01T05", "--platform", "myspace"],
+        ["follow", "https://myspace.example/tom"],
+        ["unfollow", "fourchan:po"],
+        ["up", "--communities", "/no/such.toml"],
+    ],
+)
+def test_bad_input_ends_with_2_and_a_sentence(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THREADLAKE_HOME", str(tmp_path))
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("threadlake: ") and said.strip().endswith((".", "discourse:delvingbitcoin.org"))
+
+
+def test_a_lake_that_cannot_be_read_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lake").write_text("a file")
+    monkeypatch.setenv("THREADLAKE_HOME", str(tmp_path))
+    assert main(["status"]) == 1
+    assert "it is a file, not a folder" in capsys.readouterr().err
