@@ -211,7 +211,9 @@ def _discourse_pages(server: str) -> Iterator[tuple[list[Record], list[Record]]]
                 break
             url = f"{server}/{FORUM}/posts.json?before={records[-1]['id']}"
         page = 0
-        while topics := orjson.loads(session.get(f"{server}/{FORUM}/latest.json?page={page}").content)["topic_list"]["topics"]:
+        while topics := orjson.loads(session.get(f"{server}/{FORUM}/latest.json?page={page}").content)["topic_list"][
+            "topics"
+        ]:
             yield [], topics
             page += 1
 
@@ -274,7 +276,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.update({"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"})
     if options.side.startswith("dlt"):
-        import dlt.destinations.impl.filesystem.filesystem  # noqa: F401
+        import dlt.destinations.impl.filesystem.filesystem
         import dlt.sources.rest_api  # noqa: F401
     more = {} if options.in_flight is None else {"in_flight": options.in_flight}
     cpu, began = time.process_time(), time.perf_counter()

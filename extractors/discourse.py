@@ -178,6 +178,9 @@ class Discourse(Platform):
         last: bool = False,
     ) -> Iterator[Page]:
         """The last pages of an hour: what is gone of it, its topics, its state."""
+        yield page  # before more is asked for
+        reading.forget(page.quarantined)
+        page = Page()
         reading.whole = pages.whole
         for post, (created, _, topic, number) in reading.missing(pages.observed_at):
             page.posts.append(gone(str(topic), post, instant(created), pages.observed_at))
@@ -185,7 +188,6 @@ class Discourse(Platform):
                 page.threads += topics.vanished(topic, instant(created))
         page.threads += topics.rows(hour, known=known, last=last)
         yield page
-        reading.forget(page.quarantined)
         reading.forget({post for post, item in reading.items.items() if str(item[2]) in page.quarantined})
         # an hour that was always empty needs no memory
         yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if reading.items or known else None)
@@ -239,7 +241,7 @@ class Pages:
         well = sorted(filter(_usable, records), key=lambda record: -record["id"])
         self._broken += [record for record in records if not _usable(record)]
         least = well[-1]["id"] if well else None
-        if before and least is not None and least <= before - PER_PAGE:
+        if least is not None and least <= (before or well[0]["id"]) - PER_PAGE:
             self._modern = True  # the older meaning of `before` never reaches so far down
         if least is None and before is None:
             raise Malformed(f"{self.base}/posts.json", None, "the newest posts", "none, which a forum always has")
@@ -277,7 +279,7 @@ class Pages:
         while high - low > PER_PAGE:
             middle = below = (low + high) // 2
             batch = self.get(middle)
-            while not batch and below - PER_PAGE > low:  # a gap in the older meaning of `before`
+            while not (batch or self._modern) and below - PER_PAGE > low:  # an older forum has gaps
                 below -= PER_PAGE - 1
                 batch = self.get(below)
             if not batch or _created(batch[0]) < end:

@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import orjson
 
 from extractors import errors
-from extractors.pace import Gate, Pace, asked_to_wait, backoff
+from extractors.pace import Gate, HeldOff, Pace, asked_to_wait, backoff
 from extractors.usage import Stats, Usage
 from extractors.wire import Answer, Wire, host_of
 
@@ -72,7 +72,7 @@ class Response:
     def json(self) -> Any:
         """The body's JSON. Raises errors.Malformed, or what the status stands for, if it is none."""
         try:
-            # orjson would make floats of them; the first look costs a tenth of the second (measured 2026-11-22)
+            # orjson makes floats of them; on 245 kB the first look takes 0.17 ms, the second 1.05 (2026-11-22)
             if _LONG not in self.body.translate(_AS_ZEROS) or not _HUGE.search(self.body):
                 return orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -195,10 +195,14 @@ class Http:
                 return self._follow(request, pace, stop)
             except errors.TryAgain as problem:
                 again = problem
+            except HeldOff as held:
+                raise errors.Unavailable(request.full_url, expected="an answer", came=str(held)) from None
             host = host_of(again.url)
-            wait = min(backoff(attempt, self._backoff) if again.wait is None else again.wait, self._patience)
+            wait = backoff(attempt, self._backoff) if again.wait is None else again.wait
             if again.everybody:
                 self._gate(host).hold_off(wait)  # the next try waits at the gate
+            if wait > self._patience:
+                raise errors.Unavailable(again.url, expected="an answer", came=f"{again}, {HeldOff(wait)}")
             if attempt < self._attempts:
                 self._log.warning("%s: %s; try %d of %d in %.1f s", again.url, again, attempt + 1, self._attempts, wait)
                 self.stats.add(host, Usage(retries=1, waited=0 if again.everybody else wait))
@@ -251,7 +255,7 @@ class Http:
 
     def _gate(self, host: str) -> Gate:
         if host not in self._gates:
-            self._gates.setdefault(host, Gate(self._locks, host))
+            self._gates.setdefault(host, Gate(self._locks, host, self._patience))
         return self._gates[host]
 
 

@@ -1,6 +1,6 @@
 """What one reading of a listing knows of the last: which items are new, changed or back, and which are gone."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,11 +27,11 @@ class Reading:
         known = self._last.get(item)
         return known is None or known[1] != fingerprint
 
-    def forget(self, items: Container[str]) -> None:
+    def forget(self, items: Iterable[str]) -> None:
         """What could not be read well is not known: the next reading writes it again."""
-        for item, known in self.items.items():
-            if item in items:
-                known[1] = ""
+        for item in items:
+            if item in self.items:
+                self.items[item][1] = ""
 
     def missing(self, observed_at: datetime) -> Iterator[tuple[str, list[Any]]]:
         """Items of the last reading that this one, being complete, shows to be gone; the young stay remembered."""

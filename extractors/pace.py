@@ -144,6 +144,14 @@ class Recent:
             return cls([(now, sys.maxsize)], as_of=now)
 
 
+class HeldOff(Exception):
+    """The host wants no request for longer than anybody here would wait; `seconds` says how long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"word to come back in {seconds:.0f} s")
+        self.seconds = seconds
+
+
 class Gate:
     """The way in to one host, shared by all who use the same folder.
 
@@ -151,7 +159,10 @@ class Gate:
     after another, and nobody who is quick to come back passes them. The slot is kept until the answer is read.
     """
 
-    def __init__(self, locks: Path, host: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, locks: Path, host: str, patience: float = math.inf, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._patience = patience
         self._folder = locks / re.sub(r"[^a-z0-9.-]", "_", host.lower())
         self._folder.mkdir(parents=True, exist_ok=True)
         self._now = now
@@ -161,7 +172,7 @@ class Gate:
     def enter(self, pace: Pace, stop: threading.Event) -> Iterator[float]:
         """Wait until a request may be sent; hold a slot inside. Yields the seconds waited.
 
-        Raises CancelledError when `stop` is set meanwhile.
+        Raises CancelledError when `stop` is set meanwhile, HeldOff when the wait would be longer than `patience`.
         """
         began = time.monotonic()
         slot = -1
@@ -173,6 +184,8 @@ class Gate:
                 try:
                     slot = self._wait_for([f"slot-{n}" for n in range(pace.in_flight)], stop)
                     while wait := self._take(pace):
+                        if wait > self._patience:
+                            raise HeldOff(wait)
                         stop.wait(wait)
                         _check(stop)
                 finally:

@@ -5,7 +5,7 @@ records to quarantine. What fits is converted many pages at a time, which is wha
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any, get_args
 
 import orjson
@@ -47,13 +47,14 @@ def schema(platform: Platform, entity: Entity) -> pa.Schema:
 
 
 def digest(value: object) -> str:
-    """64 bits of a hash, in hex, of bytes or of the JSON of anything else."""
-    return blake2b(value if isinstance(value, bytes) else dumps(value), digest_size=8).hexdigest()
+    """64 bits of a hash, in hex, of bytes or of the JSON of anything else. Processors know SHA-256."""
+    return sha256(value if isinstance(value, bytes) else dumps(value)).hexdigest()[:16]
 
 
 class Columns:
     """Rows of one community, checked as they come, so that their reader hears at once what does not fit, and converted
-    together: Arrow's cost is one per column and call (measured 2026-11-22: 1.1 ms for a thread, 14 ms for a hundred)."""
+    together: Arrow costs by column and call (measured 2026-11-22: 100 thread rows one by one 37 ms, together 5 ms).
+    """
 
     def __init__(self, platform: Platform, entity: Entity, community: Community, run_id: str) -> None:
         self._platform, self._entity, self._community, self._run_id = platform, entity, community, run_id
@@ -192,7 +193,7 @@ def _plainly(kind: type, values: list[Any]) -> bool:
         return False
     present = [value for value in values if value is not None]
     if kind is int:
-        return bool(-(2**63) <= min(present) and max(present) < 2**63)
+        return bool(min(present) >= -(2**63) and max(present) < 2**63)
     if kind is str and not all(map(str.isascii, present)):
         try:
             "".join(present).encode()

@@ -12,8 +12,8 @@ from extractors.platform import HOUR, Window
 from extractors.store import StoreError
 from orchestration.dbt import DbtError
 from orchestration.pipeline import Pipeline
+from orchestration.raw import WarehouseError
 from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
-from orchestration.warehouse import WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
 

@@ -1,6 +1,7 @@
 """The Dagster instance of a laptop: its `dagster.yaml`, its workspace, the environment its processes get."""
 
 import os
+from hashlib import blake2b
 from pathlib import Path
 
 import orjson
@@ -67,8 +68,17 @@ def write_instance(settings: Settings) -> Path:
     if not start.exists():
         start.write_text(settings.start.isoformat())  # else the first partition would move with every start
     places = {name: orjson.dumps(str(home / name)).decode() for name in ("runs", "events", "schedules")}
+    # the location's name and address stay the same: queued runs, backfills and schedules that wait refer to them
+    server = {"socket": str(socket_of(settings)), "location_name": "threadlake"}
+    (home / "workspace.yaml").write_bytes(orjson.dumps({"load_from": [{"grpc_server": server}]}))
     (home / "dagster.yaml").write_text(DAGSTER_YAML.format(longest=LONGEST_RUN, **places))
     return home
+
+
+def socket_of(settings: Settings) -> Path:
+    """The code server's socket. Not in the home: its path may have 107 bytes at the most, and a home may be deep."""
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))
+    return folder / f"threadlake-{blake2b(str(settings.home).encode(), digest_size=6).hexdigest()}.sock"
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -15,8 +15,9 @@ from extractors.plan import groups, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.store import Folder
 from orchestration.dbt import Dbt
+from orchestration.raw import Loaded
 from orchestration.settings import Settings
-from orchestration.warehouse import Loaded, Warehouse
+from orchestration.warehouse import Warehouse
 
 
 def make_platforms(settings: Settings) -> tuple[Platform, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from extractors.lake import HOUR_FORMAT
 from orchestration.pipeline import Pipeline
-from orchestration.warehouse import WarehouseError
+from orchestration.raw import WarehouseError
 
 WIDEST = 80
 

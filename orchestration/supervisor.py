@@ -1,7 +1,6 @@
 """`threadlake up`: code server, daemon and web server as children of one process that ends them all."""
 
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from types import FrameType
 
 import psutil  # type: ignore[import-untyped]
 
-from orchestration.instance import environment, write_instance
+from orchestration.instance import environment, socket_of, write_instance
 from orchestration.recover import end, only_one, recover
 from orchestration.settings import PREFIX, Settings
 
@@ -65,15 +64,14 @@ class Supervisor:
 
     def _start(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
-        # a short path: a Unix socket's may have 107 bytes, a home may be deeper
-        place = Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"threadlake-{os.getpid()}.sock"
+        place = socket_of(self.settings)
         place.unlink(missing_ok=True)
         dagster = [sys.executable, "-m", "dagster"]
         self._spawn(
             "code", [*dagster, "api", "grpc", "-m", self.code, "--socket", str(place), "--log-level", "warning"]
         )
         self._wait_for(socket.AF_UNIX, str(place), "code server")
-        target = ["--grpc-socket", str(place)]
+        target = ["--workspace", str(self.settings.dagster_home / "workspace.yaml")]
         self._spawn("daemon", [sys.executable, "-m", "dagster._daemon", "run", *target])
         web = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(self.port)]
         self._spawn("web", [*web, *target, "--uvicorn-log-level", "warning"])

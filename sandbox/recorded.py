@@ -174,6 +174,10 @@ class RecordedVersions(_RecordedForum):
         """When there was something new, ascending."""
         return sorted({moment for moment, _ in self._captures})
 
+    def captured(self, moment: datetime) -> list[Payload]:
+        """What was captured at exactly that moment."""
+        return [line["post"] for at, line in self._captures if at == moment and line["post"]]
+
     def posts(self, now: datetime) -> list[Payload]:
         latest: dict[int, Payload | None] = {}
         for moment, line in self._captures:

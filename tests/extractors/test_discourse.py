@@ -42,7 +42,7 @@ def crawler(sandbox: Sandbox, tmp_path: Path) -> Crawler:
 
 
 def topics_are_right(crawler: Crawler, community: Community, truth_threads: set[str], world: World) -> None:
-    threads = {thread: row for (_, thread), row in crawler.latest("threads").items()}
+    threads = {thread: row for (key, thread), row in crawler.latest("threads").items() if key == community.key}
     assert threads.keys() >= truth_threads
     forum = world.discourse_forum(community.name)
     for thread, row in threads.items():
@@ -93,7 +93,8 @@ def test_old_windows_are_found_by_bisecting(community: Community, crawler: Crawl
     truth = forum_truth(world, community, crawler.lake.commits("discourse"))
     truth.check(crawler)
     assert len(truth.shown) > (8 if community == OLD else 100)
-    topics_are_right(crawler, community, {shown.thread for shown in truth.shown.values()}, world)
+    opened = {shown.thread for shown in truth.shown.values() if shown.payload["post_number"] == 1}
+    topics_are_right(crawler, community, opened, world)  # the others' rows come with their opening posts
 
 
 @pytest.mark.parametrize("community", [FORUM, OLD], ids=lambda community: str(community.name))
@@ -193,7 +194,6 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
             sandbox.now = window.end - HOUR
             crawler.crawl(Window(window.start, sandbox.now), FORUM)
             sandbox.now = window.end
-        sandbox.now += 10 * MINUTE
         sandbox.faults.add(Fault(**{**vars(fault), "host": r"forum\.example"}))
         commits = crawler.crawl(window, FORUM, OLD)
         assert sandbox.faults.describe()[0]["struck"] > 0
@@ -212,9 +212,8 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
             assert errors[0] and errors[0].startswith(f"discourse:forum.example: {url}") and "expected" in errors[0]
             if fault.path == TOPICS or fault.after:
                 assert sum(commit.communities[FORUM.key].posts for commit in commits) >= 5, "what came is kept"
-        assert not any(
-            row["gone"] and int(row["post_id"] or 0) in visible(world, sandbox.now) for row in crawler.rows()
-        )
+        gone = {int(row["post_id"]) for row in crawler.rows() if row["gone"] and row["community"] == FORUM.key}
+        assert not gone & set(world.forum(HOST, sandbox.now).post_ids)
         sandbox.faults.clear()
         sandbox.now += 2 * MINUTE  # beyond the forum's own cache
         healed = crawler.crawl(window, FORUM, OLD)
@@ -223,10 +222,6 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
         truth = forum_truth(world, FORUM, at)
         truth.check(crawler)
         topics_are_right(crawler, FORUM, {shown.thread for shown in truth.shown.values()}, world)
-
-
-def visible(world: World, at: datetime) -> set[int]:
-    return set(world.forum(HOST, at).post_ids)
 
 
 def test_a_forum_that_needs_a_key_says_so_and_is_read_with_one(world: World, tmp_path: Path) -> None:
@@ -345,7 +340,7 @@ def changed_at(files: list[Path]) -> dict[datetime, list[datetime]]:
     """When captures were made of which something but counters was new, and when those posts were created."""
     found: dict[datetime, list[datetime]] = {}
     seen: dict[int, object] = {}
-    captures = [orjson.loads(line) for file in files for line in gzip.open(file)]
+    captures = [orjson.loads(line) for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
     for capture in sorted(captures, key=lambda capture: datetime.fromisoformat(capture["captured_at"])):
         post = capture["post"]
         if post and seen.get(post["id"]) != (state := (capture["status"], post.get("raw"), post.get("version"))):
@@ -367,8 +362,6 @@ def test_what_names_a_forum(url: str) -> None:
     assert discourse().community(url) == FORUM
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://forum.example/", "https://me:pw@forum.example/", "forum", "fourchan:po", "/po/"]
-)
+@pytest.mark.parametrize("url", ["ftp://forum.example/", "https://a:b@forum.example/", "forum", "fourchan:po", "/po/"])
 def test_what_names_none(url: str) -> None:
     assert discourse().community(url) is None

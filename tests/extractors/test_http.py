@@ -239,8 +239,6 @@ def test_nobody_listens(make: Callable[..., Http], caplog: pytest.LogCaptureFixt
     "asking",
     [
         lambda: reply(429, b"", {"Retry-After": "0.3"}),
-        lambda: reply(503, b"", {"Retry-After": "3600"}),  # clamped to patience
-        lambda: reply(429, b"", {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)}),
         lambda: reply(429, b'{"extras": {"wait_seconds": 0.3}}'),
     ],
 )
@@ -257,6 +255,23 @@ def test_everybody_waits_when_the_host_asks_for_it(
         make(attempts=1).get(f"{server.url}/b", pace=FREE)
     with Gate(tmp_path, host_of(server.url)).enter(FREE, threading.Event()) as waited:
         assert waited > 0.05, "another process waits too"
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        lambda: reply(503, b"", {"Retry-After": "3600"}),
+        lambda: reply(429, b"", {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)}),
+    ],
+)
+def test_a_host_that_wants_more_than_our_patience_is_left_alone(
+    server: Server, make: Callable[..., Http], asking: Callable[[], Route]
+) -> None:
+    server.routes["/a"] = asking()
+    for _ in range(2):  # the second client, as another process would, does not even ask
+        with pytest.raises(errors.Unavailable, match=r"come back in 3[56]\d\d s"):
+            make(patience=5).get(f"{server.url}/a", pace=FREE)
+    assert len(server.seen) == 1
 
 
 def test_too_large(server: Server, make: Callable[..., Http]) -> None:

@@ -7,7 +7,33 @@ from hypothesis import strategies as st
 from extractors.text import plain_texts, urls
 
 PIECES = st.sampled_from(
-    ["a", "<br>", "<b>bold</b>", "<b>open", "&amp;", "&lt;x&gt;", "&#30;", ">", "<!--", "<table><td>cell", "</table>", "<pre>\n", "x</pre>", "</p>", "<p>para</p>", "\x1e", "<script>no</script>", "<textarea>", "<svg>", "<a", "href='x'>link</a>", "<span", 'class="quote">&gt;green</span>', "\u202e", "😀"]
+    [
+        "a",
+        "<br>",
+        "<b>bold</b>",
+        "<b>open",
+        "&amp;",
+        "&lt;x&gt;",
+        "&#30;",
+        ">",
+        "<!--",
+        "<table><td>cell",
+        "</table>",
+        "<pre>\n",
+        "x</pre>",
+        "</p>",
+        "<p>para</p>",
+        "\x1e",
+        "<script>no</script>",
+        "<textarea>",
+        "<svg>",
+        "<a",
+        "href='x'>link</a>",
+        "<span",
+        'class="quote">&gt;green</span>',
+        "\u202e",
+        "😀",
+    ]
 )
 
 

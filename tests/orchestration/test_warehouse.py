@@ -10,7 +10,8 @@ import pytest
 
 from extractors.platform import Platform
 from orchestration.pipeline import Pipeline
-from orchestration.warehouse import Warehouse, WarehouseBusyError, WarehouseError
+from orchestration.raw import WarehouseError
+from orchestration.warehouse import Warehouse, WarehouseBusyError
 from tests.orchestration.fake import FakeFourchan
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -1,0 +1,56 @@
+"""Runs the benchmarks and prints a table of each. What is promised stands in the column "target"; nothing fails."""
+
+import argparse
+import importlib
+from collections.abc import Callable
+
+from benchmarks import crawl
+
+
+def merge(quick: bool) -> None:
+    """What an hour's transform costs at 1 million rows and at 50 million."""
+    _elsewhere("merge", quick)
+
+
+def hour(quick: bool) -> None:
+    """From the launch of an hour's run by a real Dagster daemon to its end: nothing new, and busy."""
+    _elsewhere("hour", quick)
+
+
+def _elsewhere(name: str, quick: bool) -> None:
+    try:
+        module = importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as problem:
+        print(f"\n{name}: not measured, {problem.name} is not there")
+    else:
+        module.run(quick)
+
+
+BENCHMARKS: dict[str, Callable[[bool], None]] = {
+    "crawl": crawl.speed,
+    "latency": crawl.latency,
+    "memory": crawl.memory,
+    "merge": merge,
+    "hour": hour,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measures side by side with what people would use instead, all in one run on this machine.",
+        epilog="\n".join(f"  {name:8} {(what.__doc__ or '').splitlines()[0]}" for name, what in BENCHMARKS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("only", nargs="*", metavar="BENCHMARK", help=f"some of {', '.join(BENCHMARKS)} (all)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything, once: to see that it works")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.only if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"{unknown[0]!r} is none of {', '.join(BENCHMARKS)}")
+    for name in options.only or BENCHMARKS:
+        BENCHMARKS[name](options.quick)
+
+
+if __name__ == "__main__":
+    main()
