@@ -56,7 +56,7 @@ world = st.fixed_dictionaries(
         "platform": st.sampled_from(["fourchan", "discourse"]),
         # whether all observations of a key agree on when it was created
         "agree": st.booleans(),
-        "observations": st.lists(st.integers(0, KINDS - 1).map(observation), min_size=1, max_size=8),
+        "observations": st.lists(st.integers(0, KINDS - 1).map(observation), min_size=3, max_size=8),
     }
 )
 step = st.fixed_dictionaries(
@@ -174,7 +174,6 @@ def test_any_order_any_pieces(
             for table in {table for table, _ in pieces[hour]}:
                 warehouse.load(table, [row for where, row in pieces[hour] if where == table])
         warehouse.merge([HOURS[hour] for hour in each["hours"]] if each["named"] else None, now=each["now"])
-    print("DBG", len(worlds), len(known["posts"]), len(warehouse.rows("clean.all_posts")), steps)
     compare(warehouse, known, only=worlds)
     healed = warehouse.dbt("test", "--select", "clean", "--exclude-resource-type", "unit_test", heal=True, whole=True)
     assert all(result.status == "pass" for result in healed.results if hasattr(result.node, "test_metadata"))
