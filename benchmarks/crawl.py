@@ -76,7 +76,7 @@ def about() -> str:
 
 def speed(quick: bool) -> None:
     """Every side in turn, several times over; the best time of each counts."""
-    posts, rounds = (3_000, 1) if quick else (30_000, 5)
+    posts, rounds = (3_000, 1) if quick else (30_000, 3)
     with served(posts) as server:
         for platform in PLATFORMS:
             best: dict[str, Took] = {}

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,13 +233,14 @@ def _dlt(out: Path, resources: Callable[[], Any]) -> int:
         return resources()
 
     pipeline.run(source(), loader_file_format="parquet")
-    rows: int = pipeline.last_trace.last_normalize_info.row_counts["posts"]
+    trace: Any = pipeline.last_trace
+    rows: int = trace.last_normalize_info.row_counts["posts"]
     return rows
 
 
 SIDES: dict[str, Callable[..., int]] = {
     "threadlake": threadlake,
-    "threadlake-wordless": lambda platform, server, out: threadlake(platform, server, out, words=False),
+    "threadlake-wordless": partial(threadlake, words=False),
     "dlt-rest-api": dlt_rest_api,
     "dlt-rest-api-lean": dlt_rest_api_lean,
     "dlt-arrow": dlt_arrow,

@@ -63,7 +63,8 @@ def crawl(
         hours = window.hours
         for number, hour in enumerate(hours):
             last = hour == window.start
-            for _ in pool.map(lambda reader, hour=hour: reader.read_to(hour), readers):
+            behind = [reader for reader in readers if reader.behind(hour)]
+            for _ in pool.map(lambda reader, hour=hour: reader.read_to(hour), behind):
                 pass
             if number and not any(reader.has_news(hour, last, long=len(hours) > LONG) for reader in readers):
                 continue
@@ -140,10 +141,11 @@ class Reader:
         self._lock.release(force=True)
         self._spool.close()
 
+    def behind(self, hour: datetime) -> bool:
+        return self._reached > hour and self._error is None
+
     def read_to(self, hour: datetime) -> None:
         """Go on until everything created in `hour` is there, or until it cannot be had."""
-        if self._error is not None:
-            return
         try:
             if self._pages is None:
                 self._pages = self._begin()
@@ -179,8 +181,9 @@ class Reader:
     def _take(self, page: Page, hour: datetime) -> None:
         rows: tuple[tuple[Entity, list[Row]], ...] = (("threads", page.threads), ("posts", page.posts))
         for entity, some in rows:
-            by_hour: dict[datetime, list[Row]] = {}
-            for row in some:
+            oldest = hour == self._window.start  # then nothing is left for a later one
+            by_hour: dict[datetime, list[Row]] = {hour: some} if oldest and some else {}
+            for row in () if oldest else some:
                 mine = row.created_at.replace(minute=0, second=0, microsecond=0) if row.created_at else hour
                 by_hour.setdefault(mine if mine in self._window and mine <= hour else hour, []).append(row)
             for mine, part in by_hour.items():
@@ -213,14 +216,15 @@ class Reader:
         old = self._receipts.get(hour, Receipt(self.community.instance))
         wrong = [row for row, error in zip(rows, errors, strict=True) if error]
         ids = [row.post_id for row in rows if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
+        ids.sort(key=_order)
         self._receipts[hour] = replace(
             old,
             threads=old.threads + (len(rows) if entity == "threads" else 0),
             posts=old.posts + (len(rows) if entity == "posts" else 0),
             gone=old.gone + sum(row.payload is None for row in rows),
             parse_errors=old.parse_errors + len(wrong),
-            first_id=min(ids, key=_order, default=None),
-            last_id=max(ids, key=_order, default=None),
+            first_id=ids[0] if ids else None,
+            last_id=ids[-1] if ids else None,
         )
         return {row.post_id or row.thread_id or "" for row in wrong}
 

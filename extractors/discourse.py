@@ -140,11 +140,12 @@ class Discourse(Platform):
                 created = _created(record)
                 if created >= window.end:
                     edge = above
-                if created not in window:
+                # a post with a borrowed date stands among those of another hour, whose readings will not list it
+                mine = floor_hour(created) == hour or str(record["id"]) in reading
+                if not mine and created not in window:
                     continue
                 row = self.row("posts", community, record, pages.observed_at)
-                # a borrowed date: the post stands among those of another hour, whose readings will not list it
-                if floor_hour(created) != hour or reading.changed(
+                if not mine or reading.changed(
                     str(record["id"]), created, _fingerprint(record), record["topic_id"], record["post_number"]
                 ):
                     page.posts.append(row)
@@ -193,7 +194,7 @@ class Discourse(Platform):
         yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if reading.items or known else None)
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
-        created = instant(record["created_at"])
+        created = instant(str(record["created_at"]))
         if entity == "posts":
             return Parsed(_id(record, "topic_id"), _id(record, "id"), created, record)
         tags = record.get("tags")
@@ -389,7 +390,9 @@ def _usable(record: object) -> bool:
         instant(record["created_at"])
     except (LookupError, TypeError, ValueError):
         return False
-    return all(type(record.get(name)) is int for name in ("id", "topic_id", "post_number"))
+    return isinstance(record["created_at"], str) and all(
+        type(record.get(name)) is int for name in ("id", "topic_id", "post_number")
+    )
 
 
 def _created(record: Record) -> datetime:

@@ -21,6 +21,10 @@ class Reading:
         self.whole = True
         """To be set false where something listed could not be recognised: then nothing is known to be missing."""
 
+    def __contains__(self, item: str) -> bool:
+        """Whether the last reading listed it."""
+        return item in self._listed
+
     def changed(self, item: str, created_at: datetime, fingerprint: str, *more: Any) -> bool:
         """Remember the item; whether its row must be written."""
         self.items[item] = [int(created_at.timestamp()), fingerprint, *more]

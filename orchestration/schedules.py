@@ -22,7 +22,7 @@ UNDER_WAY = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
-LOOK_BACK = timedelta(days=3)
+LOOK_BACK = timedelta(days=8)  # an hour is read again a week after its end
 Tick = dg.RunRequest | dg.SkipReason
 
 
@@ -97,7 +97,7 @@ def transform_schedules(pipeline: Pipeline, assets: Sequence[dg.AssetsDefinition
 
     @dg.schedule(name="transform", job=job, cron_schedule=pipeline.settings.load_cron, default_status=_status(pipeline))
     def transform(context: dg.ScheduleEvaluationContext) -> Tick:
-        """The last three days."""
+        """The last days, as far back as hours are read again."""
         return decide(context, LOOK_BACK)
 
     @dg.schedule(name="transform_everything", job=job, cron_schedule="10 3 * * 1", default_status=_status(pipeline))

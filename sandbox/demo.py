@@ -52,13 +52,14 @@ QUESTIONS = {
                round(100.0 * count(deleted_at) / count(*), 1) as deleted_percent
         from clean.all_posts group by community order by posts desc""",
     "Which threads drew the most replies, and how long did they live?": """
-        select t.community, t.title, count(*) - 1 as replies,
+        select t.community, coalesce(t.title, t.text[:40]) as title, count(*) - 1 as replies,
                date_diff('minute', min(p.created_at), max(p.created_at)) as minutes
         from clean.all_posts p join clean.all_threads t using (platform, instance, thread_id)
         group by all order by replies desc, minutes limit 5""",
     "What did somebody write first, and what does it say now?": """
         select community, post_id, min_by(text, first_seen_at) as first, max_by(text, first_seen_at) as now
-        from clean.post_versions group by all having count(*) > 1 order by max(first_seen_at) desc limit 4""",
+        from clean.post_versions group by all having count(distinct text) > 1
+        order by max(first_seen_at) desc limit 4""",
 }
 
 

@@ -24,8 +24,9 @@ BEGINS = datetime(2022, 8, 24, tzinfo=UTC)  # the forum's first post
 HOUR = timedelta(hours=1)
 COUNTS = """
     select community, count(*) as posts, count(distinct thread_id) as threads, min(created_at) as first,
-           max(created_at) as last, (select count(*) from clean.posts_history h where h.community = a.community) as in_history
-    from clean.all_posts a group by community order by community"""
+           max(created_at) as last,
+           (select count(*) from clean.posts_history old where old.community = posts.community) as in_history
+    from clean.all_posts as posts group by community order by community"""
 VERSIONS = "select count(distinct post_id) as posts, count(*) as versions from clean.post_versions"
 
 

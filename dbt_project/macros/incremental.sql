@@ -28,12 +28,14 @@
     {{ column }} {{ '<' if side == 'history' else '>=' }} (select boundary from {{ ref('history_boundary') }})
 {%- endmacro %}
 
-{# The partitions that the new rows of this run touch in a model, as texts of instants. The model says in its `meta` where
-   new rows come from (`rows`), what both are partitioned by (`partition`), and on which `side` of the boundary it is. #}
-{% macro touched_hours(side=none) %}
-    {%- if not execute -%}{{ return([]) }}{%- endif -%}
+{# A condition on `known` rows: those in the partitions that the new rows of this run touch, by name. The model says in its
+   `meta` where new rows come from (`rows`), what both are partitioned by (`partition`), and on which `side` of the boundary
+   it is. #}
+{% macro in_touched(side=none) %}
+    {%- if not execute -%}{{ return('false') }}{%- endif -%}
     {%- set meta = config.get('meta') -%}
-    {{ return(hours_of(ref(meta.rows), meta.partition, side or meta.side)) }}
+    {%- set hours = hours_of(ref(meta.rows), meta.partition, side or meta.side) -%}
+    {{ return(in_partitions('known.' ~ meta.partition, hours)) }}
 {% endmacro %}
 
 {# The values of `partition` in this run's new `rows`, as texts of instants, in order. #}
@@ -70,7 +72,7 @@
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
     delete from {{ target }} as known
     where
-        {{ in_partitions('known.' ~ config.get('meta').partition, touched_hours()) }}
+        {{ in_touched() }}
         and exists (select 1 from {{ fresh }} as fresh where {{ same_key('fresh', 'known', arguments.unique_key) }});
 
     insert into {{ target }} ({{ columns }})

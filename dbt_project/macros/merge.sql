@@ -186,6 +186,6 @@
 {% macro known(states, key) -%}
     from {{ this }} as known
     where
-        {{ in_partitions('known.' ~ config.get('meta').partition, touched_hours()) }}
+        {{ in_touched() }}
         and exists (select 1 from {{ states }} as fresh where {{ same_key('fresh', 'known', key) }})
 {%- endmacro %}

@@ -61,7 +61,7 @@ where not exists (
     select 1
     from {{ this }} as known
     where
-        {{ in_partitions('known.hour', touched_hours()) }}
+        {{ in_touched() }}
         and known.commit_id = once.commit_id
         and known.community = once.community
 )

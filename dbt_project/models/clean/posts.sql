@@ -35,7 +35,7 @@ versions as (
     select *
     from {{ ref('post_versions') }} as known
     where
-        {{ in_partitions('known.created_hour', touched_hours(side='any')) }}
+        {{ in_touched(side='any') }}
         and exists (select 1 from fresh where {{ same_key('fresh', 'known', post_key()) }})
 
 ),

@@ -16,8 +16,8 @@ renamed as (
         post_id,
         coalesce(trip, id) as author_id,
 
-        name as author_name,
-        sub as title,
+        {{ unescaped('name') }} as author_name,
+        {{ unescaped('sub') }} as title,
         text,
         'https://boards.4chan.org/' || replace(thread_id, '/', '/thread/') || '#p' || {{ as_text('no') }} as url,
         payload,

@@ -15,8 +15,8 @@ renamed as (
         thread_id,
         coalesce(trip, id) as author_id,
 
-        name as author_name,
-        sub as title,
+        {{ unescaped('name') }} as author_name,
+        {{ unescaped('sub') }} as title,
         text,
         'https://boards.4chan.org/' || replace(thread_id, '/', '/thread/') as url,
         payload,

@@ -1,0 +1,39 @@
+"""What the tests kill: `python -m tests.extractors.crawl_once URL NOW FOLDER START HOURS KEY…` crawls once into
+FOLDER/lake, as a run of its own. In milliseconds and requests, PACE in the environment sets another pace."""
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from extractors.crawl import crawl
+from extractors.discourse import Discourse
+from extractors.fourchan import Fourchan
+from extractors.http import Http
+from extractors.lake import Lake
+from extractors.pace import Pace
+from extractors.platform import HOUR, Platform, Window
+from extractors.platforms import recognise
+from extractors.store import Folder
+
+
+def main() -> None:
+    url, moment, folder, start, hours = sys.argv[1], *map(str, sys.argv[2:6])
+    now, home, first = datetime.fromisoformat(moment), Path(folder), datetime.fromisoformat(start)
+    requests, milliseconds = map(int, os.environ.get("PACE", "100000 1000").split())
+    pace = Pace(requests, milliseconds / 1000, in_flight=2)
+    platforms: list[Platform] = [Fourchan(pace=pace), Discourse(pace=pace)]
+    communities = [recognise(platforms, key) for key in sys.argv[6:]]
+    platform = next(p for p in platforms if p.name == communities[0].platform)
+    http = Http(
+        via=url, locks=home / "locks", user_agent="threadlake tests", clock=lambda: now, attempts=2, backoff=0.01
+    )
+    run = f"run{os.getpid():08}"
+    options = {"lake": Lake(Folder(home / "lake")), "http": http, "run_id": run, "clock": lambda: now}
+    for commit in crawl(platform, communities, Window(first, first + int(hours) * HOUR), **options, scratch=home / "scratch"):  # type: ignore[arg-type]  # fmt: skip
+        for receipt in commit.communities.values():
+            assert receipt.complete, receipt.error
+
+
+if __name__ == "__main__":
+    main()
