@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def print_table(measured: dict[float, dict[str, float]]) -> None:
     sizes = list(measured)
-    print(f"\nAn hour of {NEW + OLD:,} rows, {OLD / (NEW + OLD):.0%} of them to old posts; seconds, and times the smallest")
+    print(
+        f"\nAn hour of {NEW + OLD:,} rows, {OLD / (NEW + OLD):.0%} of them to old posts; seconds, and times the smallest"
+    )
     print("|  | " + " | ".join(f"{size:g} million" for size in sizes) + " |")
     print("|---" * (len(sizes) + 1) + "|")
     for name, base in measured[sizes[0]].items():
@@ -95,7 +97,14 @@ class Dbt:
     def __call__(self, *arguments: str, **variables: Any) -> float:
         places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", self.target]
         places += ["--log-path", self.target]
-        command = [Path(sys.executable).with_name("dbt"), "--quiet", *arguments, "--vars", json.dumps(variables), *places]
+        command = [
+            Path(sys.executable).with_name("dbt"),
+            "--quiet",
+            *arguments,
+            "--vars",
+            json.dumps(variables),
+            *places,
+        ]
         began = time.monotonic()
         environment = os.environ | {"THREADLAKE_WAREHOUSE": str(self.path)}
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
@@ -124,7 +133,9 @@ def post_id(number: str) -> str:
 def created(number: str, rows: int) -> str:
     """When a seeded post was created: they lie evenly over the days before noon."""
     step = timedelta(days=DAYS) / rows
-    return f"timestamptz '{NOON - timedelta(days=DAYS)}' + to_microseconds(({number}) * {step.total_seconds() * 1e6:.0f})"
+    return (
+        f"timestamptz '{NOON - timedelta(days=DAYS)}' + to_microseconds(({number}) * {step.total_seconds() * 1e6:.0f})"
+    )
 
 
 def payload(number: str) -> str:
@@ -186,7 +197,9 @@ def load_hour(path: Path, rows: int, number: int, hour: datetime) -> None:
     age = f"case when random() < 0.9 then -ln(1 - random()) * 10 / {DAYS} else random() end"
     with connect(path) as connection:
         connection.execute(f"select setseed(0.{number + 1})")
-        connection.execute("delete from raw.fourchan_posts; delete from raw.fourchan_threads; delete from raw.observations")
+        connection.execute(
+            "delete from raw.fourchan_posts; delete from raw.fourchan_threads; delete from raw.observations"
+        )
         connection.execute(f"""
             insert into raw.fourchan_posts by name
             select {common}, {post_id("i")} as post_id, i as no, 'po/' || i // 50 as thread_id, i // 50 as resto, false as gone,

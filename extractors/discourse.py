@@ -97,7 +97,10 @@ class Discourse(Platform):
 
     def community(self, url: str) -> Community | None:
         bare = BARE_HOST.match(url)
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
         host = (
             bare[1]
             if bare

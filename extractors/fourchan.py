@@ -6,7 +6,7 @@ which shows whether it was archived. What was pruned before it was read is only 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -177,7 +177,10 @@ class Fourchan(Platform):
         now, page = response.observed_at, Page()
         thread_id = f"{community.name}/{no}"
         if response.not_modified and known and (entry or not known["absent"]):
-            return page, known | (entry or {}) | {"absent": entry is None}
+            seen = known | (entry or {}) | {"absent": entry is None}
+            if _behind(entry, known["posts"]) and known["last_modified"]:  # once, since some counts stay wrong
+                seen["last_modified"] = None
+            return page, seen
         # Pruning takes the last first, so one that others outlived was deleted; one that is served without standing
         # in the index, twice in a row, was hidden from everybody.
         if response.status == 404 or response.not_modified:
@@ -214,7 +217,7 @@ class Fourchan(Platform):
         seen = {**(entry or known or {"last_modified": 0}), "posts": reading.items, "absent": entry is None}
         since = response.headers.get("Last-Modified")
         missed = len(reading.items) > len(records)  # posts too young to be called gone
-        if missed or (entry and len(records) <= entry["replies"]):  # or a cache gave a thread older than the index
+        if missed or _behind(entry, records):
             seen["last_modified"] = None
         return page, seen | {"since": None if missed else since, "archived": archived}
 
@@ -268,6 +271,11 @@ def _whole(value: object) -> int:
 def _same(entry: State, known: State | None) -> bool:
     # both are compared: the replies of a banned poster can go without a new last_modified
     return known is not None and all(entry[name] == known.get(name) for name in ("last_modified", "replies"))
+
+
+def _behind(entry: State | None, posts: Collection[Any]) -> bool:
+    """Whether a cache gave a thread that is older than the index."""
+    return entry is not None and len(posts) <= entry["replies"]
 
 
 def _outlived(no: str, known: dict[str, Any], index: dict[str, Any]) -> bool:

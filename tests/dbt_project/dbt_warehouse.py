@@ -2,17 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import cleanup_connections, reset_adapters
-from dbt.cli.main import dbtRunner
+from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 PROJECT = Path(os.environ.get("THREADLAKE_DBT", Path(__file__).parents[2] / "dbt_project"))
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]["tables"]
@@ -62,15 +63,12 @@ class Warehouse:
             return
         kinds = {c["name"]: c["data_type"] for t in SOURCES if t["name"] == table for c in t["columns"]}
         fields = sorted({name for row in rows for name in row})
+        texts = {name: [None if row.get(name) is None else str(row[name]) for row in rows] for name in fields}
         columns = ", ".join(f'"{name}"' for name in fields)
-        values = ", ".join(f"?::{kinds[name]}" for name in fields)
+        values = ", ".join(f'"{name}"::{kinds[name]}' for name in fields)
         with self.connect() as connection:
-            connection.execute("begin")
-            connection.executemany(
-                f"insert into raw.{table} ({columns}) values ({values})",
-                [[row.get(name) for name in fields] for row in rows],
-            )
-            connection.execute("commit")
+            connection.register("loaded", pa.table({name: pa.array(texts[name], pa.string()) for name in fields}))
+            connection.execute(f"insert into raw.{table} ({columns}) select {values} from loaded")
 
     def clear_raw(self) -> None:
         for table in SOURCES:
@@ -78,26 +76,37 @@ class Warehouse:
 
     def dbt(self, *arguments: str, expect: bool = True, **variables: Any) -> Any:
         """Run dbt; return its results. With `expect=False` it must fail."""
-        os.environ["THREADLAKE_WAREHOUSE"] = str(self.path)
-        places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-        places += ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
-        try:
-            done = dbtRunner(manifest()).invoke(
-                ["--quiet", "--no-use-colors", "--no-write-json", *arguments, "--vars", json.dumps(variables), *places]
-            )
-        finally:
-            cleanup_connections()
-            DuckDBConnectionManager.close_all_connections()
-            reset_adapters()
+        done = invoke(self, arguments, variables)
         messages = [f"{r.node.name}: {r.message}" for r in getattr(done.result, "results", []) if r.message]
         assert done.success == expect, (done.exception, messages)
-        return done.result
+        return done
 
     def merge(self, hours: Iterable[str] | None = None, **variables: Any) -> Any:
         """What orchestration runs each hour, without its tests."""
         if hours is not None:
             variables["hours"] = list(hours)
         return self.dbt("run", "--select", "new_posts", "new_threads", "config.materialized:incremental", **variables)
+
+
+def invoke(
+    warehouse: Warehouse,
+    arguments: Sequence[str],
+    variables: Mapping[str, Any],
+    callbacks: list[Callable[[Any], None]] | None = None,
+) -> dbtRunnerResult:
+    """Run dbt in this process, and let go of the warehouse."""
+    os.environ["THREADLAKE_WAREHOUSE"] = str(warehouse.path)
+    places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    places += ["--target-path", str(warehouse.target), "--log-path", str(warehouse.target / "logs")]
+    written = [] if "docs" in arguments else ["--no-write-json"]
+    try:
+        return dbtRunner(manifest(), callbacks=callbacks or []).invoke(
+            ["--quiet", "--no-use-colors", *written, *arguments, "--vars", json.dumps(variables), *places]
+        )
+    finally:
+        cleanup_connections()
+        DuckDBConnectionManager.close_all_connections()
+        reset_adapters()
 
 
 _MANIFEST: list[Any] = []
@@ -115,4 +124,3 @@ def manifest() -> Any:
         assert done.success, done.exception
         _MANIFEST.append(done.result)
     return _MANIFEST[0]
-

@@ -92,6 +92,8 @@ def snapshots(rows: Iterable[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
     """`thread_snapshots` by instance, thread and hour."""
     live = [row | {"hour": row["observed_at"] // HOUR * HOUR} for row in _valid(rows, "thread_id") if not row["gone"]]
     return {
-        key: max(group, key=lambda row: (_rank(row), row["observed_at"], row["run_id"], row["source"], row["reply_count"]))
+        key: max(
+            group, key=lambda row: (_rank(row), row["observed_at"], row["run_id"], row["source"], row["reply_count"])
+        )
         for key, group in _grouped(live, "instance", "thread_id", "hour").items()
     }

@@ -176,6 +176,6 @@ def test_any_order_any_pieces(
         warehouse.merge([HOURS[hour] for hour in each["hours"]] if each["named"] else None, now=each["now"])
     compare(warehouse, known, only=worlds)
     healed = warehouse.dbt("test", "--select", "clean", "--exclude-resource-type", "unit_test", heal=True, whole=True)
-    assert all(result.status == "pass" for result in healed.results if hasattr(result.node, "test_metadata"))
+    assert all(result.status == "pass" for result in healed.result.results if hasattr(result.node, "test_metadata"))
     compare(warehouse, known, only=None)
     path.unlink()

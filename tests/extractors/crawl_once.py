@@ -25,12 +25,19 @@ def main() -> None:
     platforms: list[Platform] = [Fourchan(pace=pace), Discourse(pace=pace)]
     communities = [recognise(platforms, key) for key in sys.argv[6:]]
     platform = next(p for p in platforms if p.name == communities[0].platform)
-    http = Http(
-        via=url, locks=home / "locks", user_agent="threadlake tests", clock=lambda: now, attempts=2, backoff=0.01
+    commits = crawl(
+        platform,
+        communities,
+        Window(first, first + int(hours) * HOUR),
+        lake=Lake(Folder(home / "lake")),
+        http=Http(
+            via=url, locks=home / "locks", user_agent="threadlake tests", clock=lambda: now, attempts=2, backoff=0
+        ),
+        run_id=f"run{os.getpid():08}",
+        clock=lambda: now,
+        scratch=home / "scratch",
     )
-    run = f"run{os.getpid():08}"
-    options = {"lake": Lake(Folder(home / "lake")), "http": http, "run_id": run, "clock": lambda: now}
-    for commit in crawl(platform, communities, Window(first, first + int(hours) * HOUR), **options, scratch=home / "scratch"):  # type: ignore[arg-type]  # fmt: skip
+    for commit in commits:
         for receipt in commit.communities.values():
             assert receipt.complete, receipt.error
 

@@ -308,6 +308,7 @@ def test_nothing_unchanged_is_written_twice(crawler: Crawler) -> None:
 # -- recorded ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long  # 3,558 commits
 @needs_recorded
 def test_the_recorded_forum_comes_whole_and_unchanged(tmp_path: Path) -> None:
     assert RECORDED

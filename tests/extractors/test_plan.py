@@ -38,7 +38,9 @@ def due(platform: Platform, end: datetime) -> datetime:
     return end + max([timedelta(0), *[delay for delay in platform.revisits if end + delay <= NOW]])
 
 
-@pytest.mark.parametrize(("platform", "first", "second"), [(fourchan(), PO, OUT), (discourse(), FORUM, OLD)], ids=["fourchan", "discourse"])
+@pytest.mark.parametrize(
+    ("platform", "first", "second"), [(fourchan(), PO, OUT), (discourse(), FORUM, OLD)], ids=["fourchan", "discourse"]
+)
 @settings(max_examples=40)
 @given(data=st.data())
 def test_an_hour_is_wanted_until_it_was_read_whole_after_its_last_due_visit(

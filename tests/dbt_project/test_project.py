@@ -1,0 +1,207 @@
+"""The project as a whole: what it promises of its models, and what a run does and leaves alone."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt_warehouse import HOURLY, PROJECT, SOURCES, Warehouse, invoke, manifest
+
+from extractors.discourse import Discourse
+from extractors.fourchan import Fourchan
+from extractors.platform import Entity
+from orchestration.tables import OBSERVATIONS, raw_schema
+
+PLATFORMS = {"fourchan": Fourchan(), "discourse": Discourse()}
+NOW = "2026-01-15T00:00:00+00:00"
+HOUR = "2026-01-15T10"
+INCREMENTAL = (
+    "posts", "posts_history", "post_versions", "threads", "threads_history", "thread_snapshots", "observations",
+)  # fmt: skip
+
+
+def post(number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "platform": "fourchan", "instance": "4chan.org", "community": "fourchan:po", "thread_id": "po/1", "run_id": "r1",
+        "post_id": f"po/{number}", "no": number, "resto": 1, "source": "api", "gone": False, "payload": "{}", "text": "t",
+        "content_hash": "h", "created_at": "2026-01-15T10:00:00+00:00", "observed_at": "2026-01-15T10:30:00+00:00",
+        "hour": f"{HOUR}:00:00+00",
+    } | fields  # fmt: skip
+
+
+def thread(number: int, **fields: Any) -> dict[str, Any]:
+    columns = post(number, thread_id=f"po/{number}", post_id=None, replies=3) | fields
+    return {name: value for name, value in columns.items() if name != "resto"}
+
+
+def receipt(commit: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "commit_id": commit, "platform": "fourchan", "instance": "4chan.org", "community": "fourchan:po", "run_id": "r1",
+        "source": "api", "complete": True, "hour": f"{HOUR}:00:00+00", "observed_at": "2026-01-15T10:30:00+00:00",
+    } | fields  # fmt: skip
+
+
+def load_some(warehouse: Warehouse) -> None:
+    old = {"created_at": "2013-05-01T12:00:00+00:00"}
+    warehouse.load("fourchan_posts", [post(1), post(2), post(3, **old)])
+    warehouse.load("fourchan_threads", [thread(1), thread(0, **old)])
+    warehouse.load("observations", [receipt("c1")])
+
+
+def test_unit_tests_pass(warehouse: Warehouse) -> None:
+    done = warehouse.dbt("test", "--select", "test_type:unit")
+    assert len(done.result.results) >= 13
+
+
+def test_parses_without_a_deprecation(tmp_path: Path) -> None:
+    messages = []
+    from dbt.cli.main import dbtRunner
+
+    done = dbtRunner(callbacks=[lambda event: messages.append(event.info.name)]).invoke(
+        ["--quiet", "parse", "--no-partial-parse", "--show-all-deprecations", "--project-dir", str(PROJECT)]
+        + ["--profiles-dir", str(PROJECT), "--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    )
+    assert done.success
+    assert not [name for name in messages if "Deprecat" in name or "Warn" in name]
+
+
+def test_every_model_says_what_it_is() -> None:
+    nodes = manifest().nodes.values()
+    tested = {
+        test.attached_node
+        for test in nodes
+        if test.resource_type == "test" and "key" in test.name or "row" in test.name
+    }
+    for model in (node for node in nodes if node.resource_type == "model"):
+        assert model.unique_id in tested, f"{model.name} has no test of its key"
+        assert re.search(r"\b(a|one) row\b", model.description.lower()), f"{model.name} does not say what a row is"
+        assert model.columns, model.name
+        for column in model.columns.values():
+            assert column.description, f"{model.name}.{column.name} has no description"
+        if "clean" in model.fqn:
+            assert model.config.contract.enforced
+            assert model.config.materialized == "view" or model.config.full_refresh is False
+
+
+def test_dialect_functions_stand_in_one_file() -> None:
+    functions = "date_trunc|strftime|to_timestamp|epoch_us|md5|now|hash|list_[a-z]+|to_[a-z]+"
+    types = "timestamptz|varchar|bigint|double"
+    dialect = re.compile(rf"\b({functions})\(|\b({types})\b|\binterval '|::|\bexclude\b")
+    for path in [*PROJECT.rglob("models/**/*.sql"), *PROJECT.rglob("macros/*.sql"), *PROJECT.rglob("tests/**/*.sql")]:
+        if path.name != "dialect.sql":
+            found = dialect.search(re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL))
+            assert not found, f"{path.name}: {found.group()}" if found else None
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+@pytest.mark.parametrize("entity", ["posts", "threads"])
+def test_sources_are_what_is_loaded(name: str, entity: Entity) -> None:
+    declared = next(table for table in SOURCES if table["name"] == f"{name}_{entity}")
+    loaded = raw_schema(PLATFORMS[name], entity).names
+    assert {column["name"] for column in declared["columns"]} <= set(loaded)
+
+
+def test_observations_are_what_is_loaded() -> None:
+    declared = next(table for table in SOURCES if table["name"] == "observations")
+    assert [column["name"] for column in declared["columns"]] == OBSERVATIONS.names
+
+
+def test_docs(warehouse: Warehouse) -> None:
+    done = invoke(warehouse, ["docs", "generate"], {})
+    assert done.success, done.exception
+
+
+def test_statements_name_the_hours_they_touch(warehouse: Warehouse) -> None:
+    load_some(warehouse)
+    warehouse.merge([HOUR], now=NOW)
+    warehouse.merge([HOUR], now=NOW)
+    hour = r"timestamptz '2026-01-15 10:00:00\+00'"
+    old = r"timestamptz '2013-05-01 12:00:00\+00'"
+    run = warehouse.target / "run/threadlake/models/clean"
+    for name in INCREMENTAL:
+        written = (run / f"{name}.sql").read_text()
+        deletes = re.findall(r"delete from.*?;", written, re.DOTALL)
+        assert deletes
+        assert all(
+            re.search(rf"known\.\w*hour in \([^)]*{old if 'history' in name else hour}", text) for text in deletes
+        ), name
+        read = (warehouse.target / f"compiled/threadlake/models/clean/{name}.sql").read_text()
+        for known in re.findall(r"as known\b(.*?)exists|as known\b(.*)$", read, re.DOTALL):
+            assert re.search(r"known\.\w*hour in \(", "".join(known)), name
+
+
+def test_a_whole_build_and_again(warehouse: Warehouse) -> None:
+    load_some(warehouse)
+    warehouse.dbt("build", *HOURLY, hours=[HOUR], now=NOW)
+    tables = ("all_posts", "all_threads", "post_versions", "thread_snapshots", "observations")
+    before = {table: warehouse.sql(f"select * from clean.{table} order by all") for table in tables}
+    assert [len(rows) for rows in before.values()] == [3, 2, 3, 2, 1]
+    warehouse.dbt("build", *HOURLY, hours=[HOUR], now=NOW)
+    assert {table: warehouse.sql(f"select * from clean.{table} order by all") for table in tables} == before
+    warehouse.dbt("test", "--exclude-resource-type", "unit_test", whole=True, heal=True)
+    assert {table: warehouse.sql(f"select * from clean.{table} order by all") for table in tables} == before
+
+
+def test_no_hours_merge_nothing(warehouse: Warehouse) -> None:
+    load_some(warehouse)
+    warehouse.dbt("build", *HOURLY, hours=[], now=NOW)
+    assert warehouse.sql("select count(*) from clean.all_posts") == [(0,)]
+    assert warehouse.sql("select count(*) from clean.observations") == [(0,)]
+
+
+def test_a_full_refresh_keeps_what_is_clean(warehouse: Warehouse) -> None:
+    load_some(warehouse)
+    warehouse.merge([HOUR], now=NOW)
+    warehouse.clear_raw()
+    warehouse.dbt("run", "--full-refresh", hours=[], now=NOW)
+    assert warehouse.sql("select count(*) from clean.all_posts") == [(3,)]
+
+
+def test_an_hour_that_is_none_is_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(AssertionError, match="is not an hour like 2026-11-22T13"):
+        warehouse.merge(["2026-11-22 13:00"], now=NOW)
+
+
+def test_what_fails_its_tests_does_not_count_as_merged(warehouse: Warehouse) -> None:
+    load_some(warehouse)
+    warehouse.merge([HOUR], now=NOW)
+    warehouse.sql("insert into clean.posts select * from clean.posts")
+    warehouse.sql("delete from clean.observations")
+    warehouse.load("fourchan_posts", [post(4)])
+    warehouse.dbt("build", *HOURLY, hours=[HOUR], now=NOW)  # the keys of this hour come anew: it repairs itself
+    warehouse.sql("insert into clean.posts by name select * replace ('po/9' as post_id) from clean.posts limit 1")
+    warehouse.sql("insert into clean.posts by name select * from clean.posts where post_id = 'po/9'")
+    warehouse.sql("delete from clean.observations")
+    warehouse.dbt("build", *HOURLY, expect=False, hours=[HOUR], now=NOW)
+    assert warehouse.sql("select count(*) from clean.observations") == [(0,)]
+
+
+def test_many_hours_in_one_statement(warehouse: Warehouse) -> None:
+    """History brings more hours than a statement can name: it names their span, and the rows are the same."""
+    rows = [
+        post(n, created_at=f"{2010 + n % 10}-{n % 12 + 1:02}-{n % 28 + 1:02}T{n % 24:02}:00:00+00:00")
+        for n in range(4_000)
+    ]
+    warehouse.load("fourchan_posts", rows)
+    warehouse.merge(now=NOW)
+    warehouse.merge(now=NOW)
+    assert warehouse.sql("select count(*), count(distinct post_id) from clean.all_posts") == [(4_000, 4_000)]
+    written = (warehouse.target / "run/threadlake/models/clean/posts_history.sql").read_text()
+    assert "between" in written or written.count("timestamptz") <= 2_001
+
+
+def test_dbt_on_the_command_line(tmp_path: Path, target: Path) -> None:
+    """As a process of its own, from nothing, in the order of the README."""
+    warehouse = Warehouse(tmp_path / "lake.duckdb", target)
+    load_some(warehouse)
+    command = [Path(sys.executable).with_name("dbt"), "build", "--project-dir", PROJECT, "--profiles-dir", PROJECT]
+    environment = {"THREADLAKE_WAREHOUSE": str(warehouse.path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    places = {"DBT_TARGET_PATH": str(tmp_path / "target"), "DBT_LOG_PATH": str(tmp_path / "logs")}
+    done = subprocess.run(
+        [*command, "--exclude-resource-type", "unit_test"], env=environment | places, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout.decode()
+    assert warehouse.sql("select count(*) from clean.all_posts") == [(3,)]
+    assert not (PROJECT / "target").exists()

@@ -1,0 +1,63 @@
+"""The README's commands run as they stand there, and its tables name what there is."""
+
+import gzip
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from orchestration.cli import main
+from orchestration.settings import Settings
+from sandbox.recorded import RecordedDiscourse
+from sandbox.server import Sandbox
+from sandbox.world import World
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.strip().splitlines()]
+NOW = datetime(2026, 11, 18, 2, 30, tzinfo=UTC)
+
+
+def test_each_make_target_exists_and_ci_runs_the_two_that_do_everything() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.M))
+    assert {"demo", "test", "up", "bench"} <= named <= targets
+    assert {"make demo", "make test"} <= set((ROOT / ".ci" / "run").read_text().splitlines())
+    assert [line for line in COMMANDS if not line.startswith(("make ", "threadlake "))] == []
+
+
+@pytest.mark.timeout(300)
+def test_each_threadlake_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(seed=2, start=NOW - timedelta(days=3), hours=100, scale=0.2)
+    posts = tmp_path / "posts.ndjson.gz"
+    with gzip.open(posts, "wb") as file:
+        file.writelines(orjson.dumps(post) + b"\n" for post in world.forum("old.example", NOW).posts)
+    forum = RecordedDiscourse([posts], host="delvingbitcoin.org")
+    with Sandbox(world, now=NOW, sites=[forum], clock_file=tmp_path / "clock") as sandbox:
+        for name, value in {
+            "HOME": tmp_path / "home", "VIA": sandbox.url, "CLOCK": tmp_path / "clock", "PACE": 3000,
+            "START": f"{NOW - timedelta(hours=6):%Y-%m-%dT%H}",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(f"THREADLAKE_{name}", str(value))
+        for line in COMMANDS:
+            if line.startswith("threadlake "):
+                assert main(shlex.split(line)[1:]) == 0, line
+
+
+def test_each_setting_is_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = set(re.findall(r"`THREADLAKE_([A-Z_]+)`", README))
+    source = (ROOT / "orchestration" / "settings.py").read_text()
+    read = set(re.findall(r"""get(?:\.\w+)?\("([A-Z_]+)\"""", source)) - {"SCHEDULES"}  # which `up` sets by itself
+    assert read == table and Settings.from_env({}).extract_cron in README
+
+
+def test_each_package_is_explained() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [re.split(r"[<>=]", name)[0] for name in project["dependencies"]]
+    table = README.partition("### Why each dependency")[2].partition("## ")[0]
+    assert [name for name in named if name not in table] == []
