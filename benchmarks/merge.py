@@ -1,8 +1,8 @@
 """The hour that adds 50,000 rows, edits and deletions of old posts among them, to small and to large warehouses.
 
-Seeds a warehouse with posts of 400 days, lets dbt merge hours into it as orchestration does, and times the whole run and the
-statement that writes `clean.posts`; beside it, on the same tables and rolled back, what else could write them. Ratios
-are against the smallest warehouse. 50 million posts need 12 GB of disk and some minutes to seed.
+Seeds a warehouse with posts of 400 days, lets dbt merge hours into it as orchestration does, and times the whole run
+and the statement that writes `clean.posts`; beside it, on the same tables and rolled back, what else could write them.
+Ratios are against the smallest warehouse. 50 million posts need 12 GB of disk and some minutes to seed.
 """
 
 import argparse
@@ -50,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def print_table(measured: dict[float, dict[str, float]]) -> None:
     sizes = list(measured)
-    print(
-        f"\nAn hour of {NEW + OLD:,} rows, {OLD / (NEW + OLD):.0%} of them to old posts; seconds, and times the smallest"
-    )
+    print(f"\nAn hour of {NEW + OLD:,} rows, {OLD / (NEW + OLD):.0%} to old posts; seconds, and times the smallest")
     print("|  | " + " | ".join(f"{size:g} million" for size in sizes) + " |")
     print("|---" * (len(sizes) + 1) + "|")
     for name, base in measured[sizes[0]].items():
@@ -140,7 +138,8 @@ def created(number: str, rows: int) -> str:
 
 def payload(number: str) -> str:
     words = "so many words that a post has in the middle of a discussion of something or other"
-    return f"""'{{"no":' || ({number}) || ',"resto":' || ({number}) // 50 || ',"com":"' || md5(({number})::varchar) || ' {words}"}}'"""
+    parts = ["'{\"no\":'", f"({number})", '\',"com":"\'', f"md5(({number})::varchar)", f"' {words}\"}}'"]
+    return " || ".join(parts)
 
 
 def seed(path: Path, rows: int) -> None:
@@ -159,7 +158,8 @@ def seed(path: Path, rows: int) -> None:
         (boundary,) = connection.execute("select boundary from clean.history_boundary").fetchone() or (None,)
         common = f"""
             'fourchan' as platform, '4chan.org' as instance, 'fourchan:po' as community, 'po/' || i // 50 as thread_id,
-            'api' as source, 'r0' as run_id, {created("i", rows)} as created_at, date_trunc('hour', created_at) as created_hour,
+            'api' as source, 'r0' as run_id, {created("i", rows)} as created_at,
+            date_trunc('hour', created_at) as created_hour,
             created_at + interval 5 minute as observed_at, observed_at as first_seen_at, observed_at as last_seen_at
         """
         post = f"{common}, {post_id('i')} as post_id, {payload('i')} as payload, md5(i::varchar) as content_hash"
@@ -180,7 +180,8 @@ def seed(path: Path, rows: int) -> None:
         connection.execute(
             f"insert into clean.thread_snapshots by name "
             f"select * exclude (created_at, created_hour, first_seen_at, last_seen_at) "
-            f"from (select {common}, created_hour as snapshot_hour, 50 as reply_count from range(0, {rows}, 50) as r(i))"
+            f"from (select {common}, created_hour as snapshot_hour, 50 as reply_count "
+            f"from range(0, {rows}, 50) as r(i))"
         )
         connection.execute("checkpoint")
     shutil.move(built, path)
@@ -189,8 +190,9 @@ def seed(path: Path, rows: int) -> None:
 def load_hour(path: Path, rows: int, number: int, hour: datetime) -> None:
     """An hour in raw: new posts, and old ones edited or gone, most of them of the last weeks."""
     common = f"""
-        'fourchan' as platform, '4chan.org' as instance, 'fourchan:po' as community, 'api' as source, 'r{number + 1}' as run_id,
-        timestamptz '{hour + timedelta(hours=1)}' as observed_at, timestamptz '{hour}' as hour, now() as loaded_at
+        'fourchan' as platform, '4chan.org' as instance, 'fourchan:po' as community, 'api' as source,
+        'r{number + 1}' as run_id, timestamptz '{hour + timedelta(hours=1)}' as observed_at,
+        timestamptz '{hour}' as hour, now() as loaded_at
     """
     first = rows + number * NEW
     # 90 in 100 are ten days old on average, the others any age; no post twice
@@ -202,16 +204,22 @@ def load_hour(path: Path, rows: int, number: int, hour: datetime) -> None:
         )
         connection.execute(f"""
             insert into raw.fourchan_posts by name
-            select {common}, {post_id("i")} as post_id, i as no, 'po/' || i // 50 as thread_id, i // 50 as resto, false as gone,
-                'Anonymous' as name, {payload("i")} as payload, 'some words' as text, md5(i::varchar) as content_hash,
+            select {common}, {post_id("i")} as post_id, i as no, 'po/' || i // 50 as thread_id, i // 50 as resto,
+                false as gone, 'Anonymous' as name, {payload("i")} as payload, 'some words' as text,
+                md5(i::varchar) as content_hash,
                 timestamptz '{hour}' + to_microseconds((i - {first}) * 3600000000 // {NEW}) as created_at
             from range({first}, {first + NEW}) as r(i)
         """)
         connection.execute(f"""
             insert into raw.fourchan_posts by name
-            with aged as (select distinct {rows} - 1 - least({rows} - 1, ({rows} * ({age}))::bigint) as i from range({OLD}) as r(n))
-            select {common}, {post_id("i")} as post_id, 'po/' || i // 50 as thread_id, {created("i", rows)} as created_at,
-                i % 2 = 0 as gone, case when not gone then i end as no, case when not gone then {payload("i")} end as payload,
+            with aged as (
+                select distinct {rows} - 1 - least({rows} - 1, ({rows} * ({age}))::bigint) as i
+                from range({OLD})
+            )
+            select {common}, {post_id("i")} as post_id, 'po/' || i // 50 as thread_id,
+                {created("i", rows)} as created_at,
+                i % 2 = 0 as gone, case when not gone then i end as no,
+                case when not gone then {payload("i")} end as payload,
                 case when not gone then 'other words' end as text,
                 case when not gone then md5({number} || ' edited ' || i) end as content_hash
             from aged

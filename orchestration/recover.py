@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from orchestration.instance import SESSION

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from orchestration.instance import environment, socket_of, write_instance
 from orchestration.recover import end, only_one, recover

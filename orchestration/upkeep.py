@@ -69,22 +69,19 @@ def sweep(pipeline: Pipeline, platform: Platform) -> int:
 
 
 def delete_runs(instance: DagsterInstance, before: datetime) -> int:
-    """Delete runs that ended before then, except each partition's last: with its run a partition's state would go."""
-    kept = set()
-    for key in instance.all_asset_keys():
-        last = instance.event_log_storage.get_latest_storage_id_by_partition(
-            key, DagsterEventType.ASSET_MATERIALIZATION
-        )
-        ids = sorted(last.values())
+    """Delete the runs that ended before then. A partition would count as missing without the run that made it, so what
+    the doomed runs made is said once more, without a run."""
+    old = (record.dagster_run for record in instance.get_run_records(RunsFilter(created_before=before)))
+    doomed = {run.run_id for run in old if run.is_finished}
+    for key in instance.all_asset_keys() if doomed else ():
+        kind = DagsterEventType.ASSET_MATERIALIZATION
+        ids = sorted(instance.event_log_storage.get_latest_storage_id_by_partition(key, kind).values())
         for i in range(0, len(ids), 500):
-            records = instance.event_log_storage.get_event_records(
-                dg.EventRecordsFilter(
-                    DagsterEventType.ASSET_MATERIALIZATION, asset_key=key, storage_ids=ids[i : i + 500]
-                )
-            )
-            kept |= {record.run_id for record in records}
-    old = instance.get_run_records(RunsFilter(created_before=before))
-    doomed = [r.dagster_run.run_id for r in old if r.dagster_run.is_finished and r.dagster_run.run_id not in kept]
+            wanted = dg.EventRecordsFilter(kind, asset_key=key, storage_ids=ids[i : i + 500])
+            for record in instance.event_log_storage.get_event_records(wanted):
+                made = record.asset_materialization
+                if record.run_id in doomed and made is not None:
+                    instance.report_runless_asset_event(made)
     for run_id in doomed:
         instance.delete_run(run_id)
     return len(doomed)

@@ -1,4 +1,4 @@
-"""What the clean tables must hold, computed from all observations at once, in plain Python and in no particular order."""
+"""What the clean tables must hold, computed from all observations at once, in plain Python."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The move of old rows to history: nothing shown twice or not at all, whenever it is looked at and wherever it is cut off."""
+"""The move of old rows to history: nothing shown twice or not at all, wherever it is looked at or cut off."""
 
 import multiprocessing
 import os
@@ -24,7 +24,8 @@ def fill(warehouse: Warehouse, rows: int = MANY) -> None:
     """
     with warehouse.connect() as connection:
         connection.execute(
-            f"insert into clean.posts by name select {common}, 'po/' || i as post_id, 1 as version_count from range({rows}) r(i)"
+            f"insert into clean.posts by name select {common}, 'po/' || i as post_id, 1 as version_count "
+            f"from range({rows}) r(i)"
         )
         connection.execute(f"insert into clean.threads by name select {common} from range({rows}) r(i)")
 
@@ -32,12 +33,13 @@ def fill(warehouse: Warehouse, rows: int = MANY) -> None:
 def shown(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     """How many rows the views show of how many keys, and how many rows stand on the wrong side."""
     found = []
+    stands = "(select boundary from clean.history_boundary)"
     for name, key in (("posts", "post_id"), ("threads", "thread_id")):
         found += warehouse.sql(f"""
             select
                 (select count(*) from clean.all_{name}), (select count(distinct {key}) from clean.all_{name}),
-                (select count(*) from clean.{name} where created_at < (select boundary from clean.history_boundary))
-                + (select count(*) from clean.{name}_history where created_at >= (select boundary from clean.history_boundary))
+                (select count(*) from clean.{name} where created_at < {stands})
+                + (select count(*) from clean.{name}_history where created_at >= {stands})
         """)
     return found
 

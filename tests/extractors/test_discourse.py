@@ -282,14 +282,18 @@ def test_new_posts_cost_a_request_per_50_and_one_for_the_topics(crawler: Crawler
 
 
 @pytest.mark.parametrize("community", [FORUM, OLD], ids=lambda community: str(community.name))
-def test_an_old_window_is_bisected_once(community: Community, crawler: Crawler, world: World) -> None:
+@pytest.mark.parametrize("first", [10, 13, 17, 21, 25, 28])
+def test_an_old_window_is_bisected_once(first: int, community: Community, crawler: Crawler, world: World) -> None:
     crawler.sandbox.now = START + 52 * HOUR
-    window = Window(START + 10 * HOUR, START + 12 * HOUR)
+    window = Window(START + first * HOUR, START + (first + 2) * HOUR)
     crawler.crawl(window, community)
     posts = sum(receipt.posts for receipt in crawler.receipts(community))
     ids = list(world.discourse_forum(community.name).posts())[-1].id
-    first = crawler.asked(community.name, POSTS)
-    assert 3 <= first <= (ids // 50).bit_length() + posts // 50 + (2 if community == FORUM else 30)
+    assert (
+        3
+        <= crawler.asked(community.name, POSTS)
+        <= (ids // 50).bit_length() + posts // 50 + (2 if community == FORUM else 30)
+    )
     for refresh in (False, True):
         crawler.sandbox.requests.clear()
         crawler.sandbox.now += 2 * MINUTE

@@ -102,6 +102,7 @@ class Boards(Site):
 
     def __init__(self, threads: dict[int, list[tuple[int, int]]]) -> None:
         self.threads, self.archive, self.behind = threads, list[int](), 0
+        self.silent = 0  # seconds by which a thread's own Last-Modified is later than the index says
         self.extra: dict[int, dict[str, Any]] = {}
 
     def answer(self, request: Request, now: Any) -> Response:
@@ -131,7 +132,9 @@ class Boards(Site):
             for post, time in dict(self.threads[no]).items()
         ]
         posts[0] |= {"archived": 1} if no in self.archive else {}
-        return conditional(request, orjson.dumps({"posts": posts}), posts[-1]["time"] + (no in self.archive))
+        return conditional(
+            request, orjson.dumps({"posts": posts}), posts[-1]["time"] + (no in self.archive) + self.silent
+        )
 
 
 def test_a_thread_older_than_the_index_is_fetched_again(tmp_path: Path) -> None:
@@ -192,6 +195,30 @@ def test_a_thread_served_but_not_listed_twice_was_hidden(tmp_path: Path) -> None
             crawler.poll(PO)
             gone = {post for (_, post), row in crawler.latest().items() if row["gone"]}
             assert gone == (set() if n == 0 else {"po/10", "po/11"})
+
+
+def test_replies_that_go_without_a_new_last_modified_are_missed(tmp_path: Path) -> None:
+    """All posts of a banned address go at once, and the index tells only by the count."""
+    boards = Boards({1: [(1, 100)], 10: [(10, 200), (11, 300), (12, 400)]})
+    with Sandbox(now=START, sites=[boards]) as sandbox:
+        crawler = Crawler(fourchan(), sandbox, tmp_path)
+        crawler.poll(PO)
+        boards.threads = {1: [(1, 100), (13, 401)], 10: [(10, 200), (12, 400)]}
+        boards.silent = 1
+        crawler.poll(PO)
+        assert {post for (_, post), row in crawler.latest().items() if row["gone"]} == {"po/11"}
+
+
+def test_what_was_pruned_is_not_called_deleted_and_what_others_outlived_is(tmp_path: Path) -> None:
+    boards = Boards({1: [(1, 100)], 40: [(40, 900)], 30: [(30, 800), (31, 810)], 20: [(20, 700)], 10: [(10, 600)]})
+    with Sandbox(now=START, sites=[boards]) as sandbox:
+        crawler = Crawler(fourchan(), sandbox, tmp_path)
+        crawler.poll(PO)
+        boards.threads = {1: [(1, 100), (50, 950)], 40: [(40, 900)], 20: [(20, 700)]}
+        crawler.poll(PO)
+        assert {post for (_, post), row in crawler.latest().items() if row["gone"]} == {"po/30", "po/31"}
+        assert {thread for (_, thread), row in crawler.latest("threads").items() if row["gone"]} == {"po/30"}
+        assert {row["created_at"].timestamp() for row in crawler.rows() if row["gone"]} == {800, 810}
 
 
 def test_a_post_too_young_to_be_called_gone_is_looked_at_again(tmp_path: Path) -> None:
@@ -263,6 +290,11 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
                 assert receipt.posts >= (5 if known else 50), "what could be read is kept"
         elif fault.kind == "wrong_type":
             assert receipt.complete and receipt.parse_errors >= 1
+        gone = {int(row["post_id"].partition("/")[2]) for row in crawler.rows() if row["gone"] and row["post_id"]}
+        standing = {
+            post["no"] for name in ("po", "out") for t in world.board(name, sandbox.now).threads for post in t.posts
+        }
+        assert not gone & standing, "nothing odd makes a deletion"
         sandbox.faults.clear()
         if fault.kind == "shift":
             polls.append(at)
