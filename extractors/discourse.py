@@ -136,7 +136,7 @@ class Discourse(Platform):
             times = _latest_from_here_down(fresh)
             for record, latest in zip(fresh, times, strict=True):
                 while latest < hour and hour > window.start:
-                    yield from self._close(community, hour, reading, page, edge, pages, topics, known=hour in states)
+                    yield from self._close(window, hour, reading, page, edge, pages, topics, known=hour in states)
                     hour, page, edge = next(hours), Page(), above
                     reading = Reading(states.get(hour, {}).get("posts", {}), refresh)
                 above = record["id"]
@@ -161,16 +161,15 @@ class Discourse(Platform):
                 page = Page()
             batch = pages.get(pages.before)
         while True:
-            last = hour == window.start
-            yield from self._close(community, hour, reading, page, edge, pages, topics, known=hour in states, last=last)
-            if last:
+            yield from self._close(window, hour, reading, page, edge, pages, topics, known=hour in states)
+            if hour == window.start:
                 return
             hour, page = next(hours), Page()
             reading = Reading(states.get(hour, {}).get("posts", {}), refresh)
 
     def _close(
         self,
-        community: Community,
+        window: Window,
         hour: datetime,
         reading: Reading,
         page: Page,
@@ -179,7 +178,6 @@ class Discourse(Platform):
         topics: "Topics",
         *,
         known: bool,
-        last: bool = False,
     ) -> Iterator[Page]:
         """The last pages of an hour: what is gone of it, its topics, its state."""
         yield page  # before more is asked for
@@ -190,11 +188,12 @@ class Discourse(Platform):
             page.posts.append(gone(str(topic), post, instant(created), pages.observed_at))
             if number == 1:
                 page.threads += topics.vanished(topic, instant(created))
-        page.threads += topics.rows(hour, known=known, last=last)
+        page.threads += topics.rows(hour, known=known, last=hour == window.start)
         yield page
         reading.forget({post for post, item in reading.items.items() if str(item[2]) in page.quarantined})
-        # an hour that was always empty needs no memory
-        yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if reading.items or known else None)
+        # an hour that was always empty needs no memory, but for where a window begins, which took a search
+        keep = reading.items or known or (edge and hour + HOUR == window.end)
+        yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if keep else None)
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         created = instant(str(record["created_at"]))

@@ -294,7 +294,7 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
         standing = {
             post["no"] for name in ("po", "out") for t in world.board(name, sandbox.now).threads for post in t.posts
         }
-        assert not gone & standing, "nothing odd makes a deletion"
+        assert not gone & stand, "nothing odd makes a deletion"
         sandbox.faults.clear()
         if fault.kind == "shift":
             polls.append(at)

@@ -26,7 +26,7 @@ WINDOW = Window(START + 5 * HOUR, START + 8 * HOUR)
 @dataclass(frozen=True)
 class Case:
     """A platform, two of its communities in the sandbox, and of the first: its host, the path that lists its newest,
-    the path of its posts, a field of a post with a declared number, URLs of it."""
+    the path of its posts, a post's key, another field of a declared number, URLs of it."""
 
     platform: Platform
     first: Community
@@ -34,17 +34,18 @@ class Case:
     host: str
     index: str
     posts: str
+    key: str
     number: str
     urls: tuple[str, ...]
 
 
 CASES = {
     "fourchan": Case(
-        fourchan(), PO, OUT, r"a\.4cdn\.org", r"/po/threads\.json", "/po/thread/", "time",
+        fourchan(), PO, OUT, r"a\.4cdn\.org", r"/po/threads\.json", "/po/thread/", "no", "time",
         ("https://boards.4chan.org/po/", "https://boards.4chan.org/po/thread/570368/a-slug", "/po/"),
     ),
     "discourse": Case(
-        discourse(), FORUM, OLD, r"forum\.example", r"/posts\.json", r"/posts\.json", "post_type",
+        discourse(), FORUM, OLD, r"forum\.example", r"/posts\.json", r"/posts\.json", "id", "post_type",
         ("https://forum.example/", "https://forum.example/t/a-slug/11/2", "forum.example"),
     ),
 }  # fmt: skip
@@ -234,6 +235,20 @@ def test_a_quarantined_record_lands_is_counted_and_heals(crawler: Crawler, case:
     assert not any(row["gone"] for row in crawler.rows())
     crawler.crawl(WINDOW, case.first)
     assert not [row for row in crawler.rows() if row["run_id"] == "run0003"], "and then it is known"
+
+
+def test_a_record_without_its_key_makes_no_deletion(crawler: Crawler, case: Case) -> None:
+    crawler.crawl(WINDOW, case.first)
+    crawler.sandbox.now += 2 * MINUTE
+    crawler.sandbox.faults.add(Fault("wrong_type", host=case.host, path=case.posts, field=case.key, value=None))
+    commits = crawler.crawl(WINDOW, case.first, refresh=True)
+    assert sum(commit.communities[case.first.key].parse_errors for commit in commits) >= 1
+    world = World(start=START, hours=10)
+    stand = {post.id for post in world.truth(case.platform.name, case.first.name, crawler.sandbox.now) if post.visible}
+    gone = {row["post_id"].rpartition("/")[2] for row in crawler.rows() if row["gone"]}
+    assert not gone & stand
+    lost = [row for row in crawler.rows() if row["parse_error"]]
+    assert all(orjson.loads(row["payload"])[case.key] is None for row in lost) and len(lost) >= 1
 
 
 def test_a_key_stays_out_of_everything_that_is_kept(
