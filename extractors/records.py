@@ -1,7 +1,7 @@
 """Rows to Arrow tables: the common columns, the typed ones, and the quarantine of records that do not fit.
 
-Whether values fit is seen by column and page; only a column that fails is looked at value by value, to find the
-records to quarantine. What fits is converted many pages at a time, which is what makes it cheap.
+Records are converted a page at a time; only a page that fails is looked at record by record, to find the ones to
+quarantine.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,6 @@ COMMON = pa.schema(
     ]
 )
 ENTITIES: tuple[Entity, ...] = get_args(Entity)
-PLAIN = {pa.string(): str, pa.int64(): int, pa.bool_(): bool}
 MISFIT = (pa.ArrowException, LookupError, TypeError, ValueError, OverflowError, AttributeError)
 
 
@@ -52,14 +51,13 @@ def digest(value: object) -> str:
 
 
 class Columns:
-    """Rows of one community, checked as they come, so that their reader hears at once what does not fit, and converted
-    together: Arrow costs by column and call (measured 2026-11-22: 100 thread rows one by one 37 ms, together 5 ms).
+    """Rows of one community, converted as they come, so that their reader hears at once what does not fit, and put
+    together in one table.
     """
 
     def __init__(self, platform: Platform, entity: Entity, community: Community, run_id: str) -> None:
         self._platform, self._entity, self._community, self._run_id = platform, entity, community, run_id
-        self._own: pa.Schema = getattr(platform, entity)
-        self._plain = [(field, PLAIN.get(field.type)) for field in self._own]
+        self._typing = Typing(getattr(platform, entity))
         self._clear()
 
     def _clear(self) -> None:
@@ -67,7 +65,7 @@ class Columns:
         self._rows: list[Row] = []
         self._errors: list[str | None] = []
         self._words: list[tuple[str | None, list[str] | None, list[str] | None, str | None]] = []
-        self._typed: list[list[Any]] = [[] for _ in self._own]
+        self._typed: list[pa.StructArray] = []
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -76,14 +74,12 @@ class Columns:
         """Take some rows; return why each is quarantined, or None."""
         errors = [row.error for row in rows]
         fields = [row.fields for row in rows]
-        typed = [_fitting(field, plain, fields, errors) for field, plain in self._plain]
+        typed = self._typing.convert(fields, errors)
         words = _words(self._platform, self._entity, self._community, rows, errors)
-        for i, error in enumerate(errors):
-            if error:  # a quarantined record has none of its typed columns, so that nobody trusts half of them
-                for values in typed:
-                    values[i] = None
-        for held, values in zip(self._typed, typed, strict=True):
-            held += values
+        if any(errors):  # a quarantined record has none of its typed columns, so that nobody trusts half of them
+            well = [{} if error else record for record, error in zip(fields, errors, strict=True)]
+            typed = self._typing.convert(well, errors)
+        self._typed.append(typed)
         self._rows += rows
         self._words += words
         self._errors += errors
@@ -92,29 +88,84 @@ class Columns:
 
     def take(self) -> pa.Table:
         """All of them, with the columns of `schema(platform, entity)`; nothing is left."""
-        rows, size = self._rows, len(self._rows)
-        texts, quotes, links, hashes = zip(*self._words, strict=True) if rows else ((), (), (), ())
+        size = len(self._rows)
+        if not size:
+            return schema(self._platform, self._entity).empty_table()
+        thread_ids, post_ids, created, observed, _, payloads, sources, _ = zip(*self._rows, strict=True)
+        texts, quotes, links, hashes = zip(*self._words, strict=True)
+        payload = pa.array(payloads, pa.binary())
         arrays = [
             pa.repeat(self._platform.name, size),
             pa.repeat(self._community.instance, size),
             pa.repeat(self._community.key, size),
-            pa.array([row.thread_id for row in rows], pa.string()),
-            pa.array([row.post_id for row in rows], pa.string()),
-            pa.array([row.created_at for row in rows], TIMESTAMP),
-            pa.array([row.observed_at for row in rows], TIMESTAMP),
+            pa.array(thread_ids, pa.string()),
+            pa.array(post_ids, pa.string()),
+            pa.array(created, TIMESTAMP),
+            pa.array(observed, TIMESTAMP),
             pa.repeat(self._run_id, size),
-            pa.array([row.source for row in rows], pa.string()),
-            pa.array([row.payload is None for row in rows], pa.bool_()),
-            pa.array([row.payload for row in rows], pa.binary()).cast(pa.string()),
+            pa.array(sources, pa.string()),
+            payload.is_null(),
+            payload.cast(pa.string()),
             pa.array(self._errors, pa.string()),
             pa.array(texts, pa.string()),
             pa.array(quotes, TEXTS),
             pa.array(links, TEXTS),
             pa.array(hashes, pa.string()),
+            *self._typing.columns(self._typed),
         ]
-        arrays += [_convert(values, field.type) for field, values in zip(self._own, self._typed, strict=True)]
         self._clear()
         return pa.table(arrays, schema=schema(self._platform, self._entity))
+
+
+class Typing:
+    """A platform's own columns. One Arrow struct takes a page of records in a third of the time that a column each
+    does (measured 2026-11-23: 0.08 and 0.24 s for 30,000 posts).
+    """
+
+    def __init__(self, own: pa.Schema) -> None:
+        self._own = own
+        # times are strings until the columns are cast
+        self._read = [f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in own]
+        self._times = [field for field in own if pa.types.is_timestamp(field.type)]
+        self._wholes = {field.name for field in own if pa.types.is_integer(field.type)}
+
+    def convert(self, records: Sequence[Record], errors: list[str | None]) -> pa.StructArray:
+        """The records' own columns; one that does not fit is left empty, and its error set."""
+        try:
+            return self._strictly(records)
+        except MISFIT:
+            pass
+        fitting = []
+        for i, record in enumerate(records):
+            try:
+                self._strictly([record])
+                fitting.append(record)
+            except MISFIT:
+                errors[i] = errors[i] or self._misfit(record)
+                fitting.append({})
+        return self._strictly(fitting)
+
+    def columns(self, pages: Sequence[pa.StructArray]) -> list[pa.Array]:
+        """The columns of some pages."""
+        return [array.cast(f.type) for f, array in zip(self._own, pa.concat_arrays(pages).flatten(), strict=True)]
+
+    def _strictly(self, records: Sequence[Record]) -> pa.StructArray:
+        fractions = {name for record in records for name, value in record.items() if type(value) is float}
+        if not self._wholes.isdisjoint(fractions):  # Arrow would truncate them silently
+            raise pa.ArrowInvalid("a fraction where a whole number is declared")
+        made = pa.array(records, pa.struct(self._read))
+        for field in self._times:
+            made.field(field.name).cast(field.type)
+        return made
+
+    def _misfit(self, record: Record) -> str:
+        """Which field does not fit, and what it holds."""
+        for field in self._own:
+            try:
+                Typing(pa.schema([field]))._strictly([{field.name: record.get(field.name)}])
+            except MISFIT:
+                return f"{field.name}: expected {field.type}, got {record.get(field.name)!r}"[:500]
+        return "does not fit"
 
 
 def table(platform: Platform, entity: Entity, community: Community, run_id: str, rows: Sequence[Row]) -> pa.Table:
@@ -161,50 +212,3 @@ def _words(
             except MISFIT as problem:
                 found[i], errors[i] = (None, None, None, None), f"words: {problem}"[:500]
     return found
-
-
-def _fitting(field: pa.Field, plain: type | None, records: Sequence[Record], errors: list[str | None]) -> list[Any]:
-    """A column's values; those that do not fit are None, and their errors set."""
-    name = field.name
-    values = [record.get(name) for record in records]
-    if plain and _plainly(plain, values):
-        return values
-    try:
-        _convert(values, field.type)
-        return values
-    except MISFIT:
-        pass
-    for i, value in enumerate(values):
-        try:
-            _convert([value], field.type)
-        except MISFIT:
-            values[i] = None
-            errors[i] = errors[i] or f"{name}: expected {field.type}, got {value!r}"[:500]
-    return values
-
-
-def _plainly(kind: type, values: list[Any]) -> bool:
-    """Whether they fit beyond doubt, seen without converting them: nothing but this Python type and None."""
-    types = set(map(type, values))
-    types.discard(type(None))
-    if not types:
-        return True
-    if types != {kind}:
-        return False
-    present = [value for value in values if value is not None]
-    if kind is int:
-        return bool(min(present) >= -(2**63) and max(present) < 2**63)
-    if kind is str and not all(map(str.isascii, present)):
-        try:
-            "".join(present).encode()
-        except UnicodeEncodeError:  # a lone surrogate, which Parquet cannot hold
-            return False
-    return True
-
-
-def _convert(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(kind):
-        return pa.array(values, pa.string()).cast(kind)
-    if pa.types.is_integer(kind) and float in set(map(type, values)):
-        raise pa.ArrowInvalid("a fraction where a whole number is declared")  # Arrow would truncate it silently
-    return pa.array(values, kind)

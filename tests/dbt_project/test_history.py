@@ -58,7 +58,7 @@ def test_moves_whole_months_and_never_back(warehouse: Warehouse) -> None:
         ("2026-03-19T23:59:59+00:00", "2025-02-01 00:00:00+00"),
         ("2026-03-20T00:00:00+00:00", "2025-03-01 00:00:00+00"),  # 384 days after the first of March
     ):
-        warehouse.merge(hours=[], now=now)
+        warehouse.dbt("run", "--select", "history_boundary", now=now)
         assert boundary(warehouse) == expected
         assert shown(warehouse) == [(5_000, 5_000, 0)] * 2
         assert warehouse.sql("select * from clean.all_posts order by post_id") == before

@@ -291,9 +291,8 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
         elif fault.kind == "wrong_type":
             assert receipt.complete and receipt.parse_errors >= 1
         gone = {int(row["post_id"].partition("/")[2]) for row in crawler.rows() if row["gone"] and row["post_id"]}
-        standing = {
-            post["no"] for name in ("po", "out") for t in world.board(name, sandbox.now).threads for post in t.posts
-        }
+        boards = [world.board(name, sandbox.now) for name in ("po", "out")]
+        stand = {post["no"] for board in boards for thread in board.threads for post in thread.posts}
         assert not gone & stand, "nothing odd makes a deletion"
         sandbox.faults.clear()
         if fault.kind == "shift":
