@@ -128,6 +128,10 @@ def post_id(number: str) -> str:
     return f"'po/' || ({number})"
 
 
+def key_number(identifier: str) -> str:
+    return f"cast('0x' || substr(md5('fourchan|4chan.org|' || {identifier}), 1, 15) as bigint)"
+
+
 def created(number: str, rows: int) -> str:
     """When a seeded post was created: they lie evenly over the days before noon."""
     step = timedelta(days=DAYS) / rows
@@ -162,25 +166,27 @@ def seed(path: Path, rows: int) -> None:
             date_trunc('hour', created_at) as created_hour,
             created_at + interval 5 minute as observed_at, observed_at as first_seen_at, observed_at as last_seen_at
         """
-        post = f"{common}, {post_id('i')} as post_id, {payload('i')} as payload, md5(i::varchar) as content_hash"
+        post = f"{common}, {post_id('i')} as post_id, {key_number('post_id')} as key_number"
+        post += f", {payload('i')} as payload, md5(i::varchar) as content_hash, 'some words' as text"
+        thread = f"{common}, {key_number('thread_id')} as key_number, 50 as reply_count"
         for table, side in (("posts_history", "<"), ("posts", ">=")):
             connection.execute(
-                f"insert into clean.{table} by name select {post}, 'Anonymous' as author_name, 'some words' as text, "
+                f"insert into clean.{table} by name select {post}, 'Anonymous' as author_name, "
                 f"1 as version_count from range({rows}) as r(i) where created_at {side} timestamptz '{boundary}'"
             )
         connection.execute(
             f"insert into clean.post_versions by name select * exclude (observed_at) from "
-            f"(select {post}, 'some words' as text from range({rows}) as r(i))"
+            f"(select {post} from range({rows}) as r(i))"
         )
         for table, side in (("threads_history", "<"), ("threads", ">=")):
             connection.execute(
-                f"insert into clean.{table} by name select {common}, 50 as reply_count "
+                f"insert into clean.{table} by name select {thread} "
                 f"from range(0, {rows}, 50) as r(i) where created_at {side} timestamptz '{boundary}'"
             )
         connection.execute(
             f"insert into clean.thread_snapshots by name "
             f"select * exclude (created_at, created_hour, first_seen_at, last_seen_at) "
-            f"from (select {common}, created_hour as snapshot_hour, 50 as reply_count "
+            f"from (select {thread}, created_hour as snapshot_hour "
             f"from range(0, {rows}, 50) as r(i))"
         )
         connection.execute("checkpoint")

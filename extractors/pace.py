@@ -184,7 +184,7 @@ class Gate:
                 try:
                     slot = self._wait_for([f"slot-{n}" for n in range(pace.in_flight)], stop)
                     while wait := self._take(pace):
-                        if wait > self._patience:
+                        if wait > max(self._patience, pace.span):  # more than the pace itself can ask for
                             raise HeldOff(wait)
                         stop.wait(wait)
                         _check(stop)

@@ -43,7 +43,7 @@ mutation ($params: ExecutionParams!) {
     ... on RunConfigValidationInvalid { errors { message } }
   }
 }"""
-RUN_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status startTime endTime } } }"
+RUN_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status creationTime endTime } } }"
 ASSETS = "{ assetNodes { assetKey { path } partitionDefinition { name } isPartitioned } }"
 QUESTIONS = {
     "Which communities are busiest, and what share of their posts was edited or deleted?": """
@@ -70,15 +70,15 @@ def main() -> None:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     start = now - timedelta(days=DAYS)
     single = [now - HOUR * (SINGLE_HOURS - i) for i in range(SINGLE_HOURS)]
-    port = _free_port()
-    with _sandbox(start - timedelta(days=2), now=single[0] + HOUR / 10) as url, _dagster(url, start, port):
+    port = free_port()
+    with served(HOME, start - timedelta(days=2), now=single[0] + HOUR / 10) as url, system(HOME, url, start, port):
         dagster = Dagster(f"http://127.0.0.1:{port}/graphql")
         _say(f"{DAYS} days of an invented world are at {url}; Dagster is at http://127.0.0.1:{port}")
         hours = [start + HOUR * i for i in range(int((single[0] - start) / HOUR))]
         _say(f"Backfill of {len(hours)} hours of {len(COMMUNITIES)} communities, as from the asset page: one run")
         dagster.backfill(hours)
         for hour in single:
-            _set_clock(url, hour + HOUR + timedelta(minutes=25))
+            set_clock(url, hour + HOUR + timedelta(minutes=25))
             _say(f"The world goes on to {hour + HOUR:%H:%M}; the hour's runs read it, and earlier hours again")
             dagster.hour()
         _show(start)
@@ -115,12 +115,12 @@ class Dagster:
             if status == "COMPLETED_SUCCESS":
                 return
 
-    def hour(self) -> None:
-        """What the schedules do each hour: an ingest run a platform, then load and dbt."""
+    def hour(self) -> tuple[float, float]:
+        """What the schedules do each hour: an ingest run a platform, then load and dbt; the seconds each took, from
+        launch to end, 0 for what there was no need to do."""
         ingests = [self._tick(f"ingest_{platform}") for platform in ("fourchan", "discourse")]
-        for run in ingests:
-            self._wait(run)
-        self._wait(self._tick("transform"))
+        read = max(self._wait(run) for run in ingests)
+        return read, self._wait(self._tick("transform"))
 
     def _tick(self, schedule: str) -> str | None:
         """The run that the schedule asks for now; None where it has nothing to do, which is said."""
@@ -151,15 +151,16 @@ class Dagster:
         run: str = (launched.get("run") or _fail(launched))["runId"]
         return run
 
-    def _wait(self, run: str | None) -> None:
+    def _wait(self, run: str | None) -> float:
         if run is None:
-            return
+            return 0.0
         for _ in _patiently(f"run {run}"):
             status = self._ask(RUN_STATUS, {"id": run})["runOrError"]
             if status["status"] in ("FAILURE", "CANCELED"):
                 _fail(f"run {run} ended as {status['status']}: see {HOME}/logs and the UI")
             if status["status"] == "SUCCESS":
-                return
+                return float(status["endTime"] - status["creationTime"])
+        return 0.0
 
     def _repository(self) -> dict[str, str]:
         found = self._ask(
@@ -180,10 +181,11 @@ class Dagster:
 
 
 @contextmanager
-def _sandbox(start: datetime, now: datetime) -> Iterator[str]:
+def served(home: Path, start: datetime, now: datetime) -> Iterator[str]:
+    """A sandbox in a process of its own, its clock in `home`; yields its URL."""
     hours = str((DAYS + 4) * 24)
     command = [sys.executable, "-m", "sandbox", "--start", start.isoformat(), "--hours", hours]
-    command += ["--now", now.isoformat(), "--clock-file", str(HOME / "clock")]
+    command += ["--now", now.isoformat(), "--clock-file", str(home / "clock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -193,24 +195,25 @@ def _sandbox(start: datetime, now: datetime) -> Iterator[str]:
 
 
 @contextmanager
-def _dagster(via: str, start: datetime, port: int) -> Iterator[None]:
+def system(home: Path, via: str, start: datetime, port: int) -> Iterator[None]:
+    """`threadlake up` without schedules, following the demo's communities, until the block ends."""
     os.environ |= {
-        "THREADLAKE_HOME": str(HOME),
+        "THREADLAKE_HOME": str(home),
         "THREADLAKE_VIA": via,
         "THREADLAKE_PACE": "500",
-        "THREADLAKE_CLOCK": str(HOME / "clock"),
+        "THREADLAKE_CLOCK": str(home / "clock"),
         "THREADLAKE_START": f"{start:%Y-%m-%dT%H}",
     }
-    listed = HOME / "communities.toml"
+    listed = home / "communities.toml"
     listed.write_text(f"communities = {json.dumps(COMMUNITIES)}\n")
     command = ["-m", "orchestration.cli", "up", "--no-schedules", "--port", str(port), "--communities", str(listed)]
-    with (HOME / "up.log").open("w") as log:
+    with (home / "up.log").open("w") as log:
         process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=subprocess.STDOUT)
     try:
         _say("Starting Dagster: code server, daemon, UI")
         for _ in _patiently("Dagster's start", STARTING):
             if process.poll() is not None:
-                _fail((HOME / "up.log").read_text())
+                _fail((home / "up.log").read_text())
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5)
                 break
@@ -222,7 +225,8 @@ def _dagster(via: str, start: datetime, port: int) -> Iterator[None]:
         process.wait(60)
 
 
-def _set_clock(url: str, now: datetime) -> None:
+def set_clock(url: str, now: datetime) -> None:
+    """Let the world go on to a moment."""
     body = json.dumps({"now": now.isoformat()}).encode()
     urllib.request.urlopen(urllib.request.Request(f"{url}/_sandbox/clock", body), timeout=10).close()
 
@@ -257,7 +261,8 @@ def _fail(why: object) -> Any:
     raise SystemExit(f"The demo failed: {why}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

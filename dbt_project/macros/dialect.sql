@@ -15,6 +15,10 @@
 {% macro instant_text(column) %}{{ return(adapter.dispatch('instant_text', 'threadlake')(column)) }}{% endmacro %}
 {% macro duckdb__instant_text(column) %}{{ return("cast(" ~ column ~ " as varchar)") }}{% endmacro %}
 
+{# A whole number made of a text: the first 60 bits of its MD5. #}
+{% macro number_of_text(text) %}{{ return(adapter.dispatch('number_of_text', 'threadlake')(text)) }}{% endmacro %}
+{% macro duckdb__number_of_text(text) %}{{ return("cast('0x' || substr(md5(" ~ text ~ "), 1, 15) as bigint)") }}{% endmacro %}
+
 {# A value as text. #}
 {% macro as_text(column) %}{{ return(adapter.dispatch('as_text', 'threadlake')(column)) }}{% endmacro %}
 {% macro duckdb__as_text(column) %}{{ return("cast(" ~ column ~ " as varchar)") }}{% endmacro %}
@@ -44,9 +48,18 @@
 {% macro md5_text(expression) %}{{ return(adapter.dispatch('md5_text', 'threadlake')(expression)) }}{% endmacro %}
 {% macro duckdb__md5_text(expression) %}{{ return("md5(" ~ expression ~ ")") }}{% endmacro %}
 
-{# A number that is equal for equal keys and hardly ever for others: what a whole table is grouped by. #}
-{% macro key_number(key) %}{{ return(adapter.dispatch('key_number', 'threadlake')(key)) }}{% endmacro %}
-{% macro duckdb__key_number(key) %}{{ return("hash(" ~ key | join(", ") ~ ")") }}{% endmacro %}
+{# A number that is equal for equal keys and hardly ever for others, good for one statement only: what a whole table is
+   grouped by, because tens of millions of keys themselves need several times the memory. #}
+{% macro passing_number(key) %}{{ return(adapter.dispatch('passing_number', 'threadlake')(key)) }}{% endmacro %}
+{% macro duckdb__passing_number(key) %}{{ return("hash(" ~ key | join(", ") ~ ")") }}{% endmacro %}
+
+{# A condition on the rows `known` of a relation, for one that reads few columns and leaves few rows. DuckDB reads all columns
+   that a statement names of all rows it looks at, unless the few are found first: 5.4 s against 0.9 s of one core for
+   2,500 of 50 million (2026-11). #}
+{% macro narrowed(relation, condition) %}{{ return(adapter.dispatch('narrowed', 'threadlake')(relation, condition)) }}{% endmacro %}
+{% macro duckdb__narrowed(relation, condition) %}
+    {{ return("known.rowid in (select known.rowid from " ~ relation ~ " as known where " ~ condition ~ ")") }}
+{% endmacro %}
 
 {# Runs statements in one transaction: all of them, or none. #}
 {% macro run_together(statements) %}{{ return(adapter.dispatch('run_together', 'threadlake')(statements)) }}{% endmacro %}

@@ -43,26 +43,26 @@
     {%- do run_together(statements) -%}
 {% endmacro %}
 
-{# A temporary table of the keys that stand in more than one hour of `relations`. Grouped by a number, because at tens of
-   millions of keys the keys themselves need several times the memory; two keys with one number do no harm. #}
+{# A temporary table of the keys that stand in more than one hour of `relations`. Two keys that share a
+   number do no harm. #}
 {% macro stray_keys(name, key, relations) -%}
     create or replace temporary table {{ name }} as
     with
     places as (
         {%- for relation in relations %}
-        select {{ key | join(', ') }}, created_hour from {{ relation }}
+        select {{ key | join(', ') }}, key_number, created_hour from {{ relation }}
         {%- if not loop.last %} union all {% endif -%}
         {%- endfor %}
     ),
     numbers as (
-        select {{ key_number(key) }} as number
+        select key_number
         from places
-        group by 1
+        group by key_number
         having min(created_hour) < max(created_hour)
     )
     select distinct {{ key | join(', ') }}
     from places
-    where {{ key_number(key) }} in (select number from numbers)
+    where key_number in (select key_number from numbers)
 {%- endmacro %}
 
 {# The joined states of the keys in `stray`, as a subquery. #}

@@ -64,16 +64,14 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The strategy of all clean tables: replaces the keys that the model returns, within the partitions that it names. DuckDB's MERGE rewrites every column of a row group: measured
+{# The strategy of the clean tables: replaces what the model read of its own table (see `known`) by what it returns. DuckDB's MERGE rewrites every column of a row group: measured
    at 50 million rows 11.2 s against 0.6 s (2026-11). #}
 {% macro get_incremental_replace_keys_sql(arguments) -%}
     {%- set target = arguments.target_relation -%}
     {%- set fresh = arguments.temp_relation -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
     delete from {{ target }} as known
-    where
-        {{ in_touched() }}
-        and exists (select 1 from {{ fresh }} as fresh where {{ same_key('fresh', 'known', arguments.unique_key) }});
+    where {{ has_number(fresh) }};
 
     insert into {{ target }} ({{ columns }})
     select {{ columns }} from {{ fresh }}

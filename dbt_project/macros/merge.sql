@@ -13,7 +13,7 @@
 {# What a post has from the observation that wins. #}
 {% macro post_columns() %}
     {{ return([
-        'platform', 'instance', 'community', 'thread_id', 'post_id', 'author_id',
+        'platform', 'instance', 'community', 'thread_id', 'post_id', 'author_id', 'key_number',
         'author_name', 'title', 'text', 'url', 'payload', 'content_hash', 'source', 'run_id', 'quotes', 'links',
         'is_opening', 'reply_count', 'score',
         'created_at', 'created_hour', 'platform_edited_at', 'observed_at',
@@ -23,7 +23,7 @@
 {# What a thread has from the observation that wins. #}
 {% macro thread_columns() %}
     {{ return([
-        'platform', 'instance', 'community', 'thread_id', 'author_id',
+        'platform', 'instance', 'community', 'thread_id', 'author_id', 'key_number',
         'author_name', 'title', 'text', 'url', 'payload', 'content_hash', 'source', 'run_id', 'tags',
         'is_closed', 'is_pinned', 'is_archived', 'reply_count', 'view_count', 'score',
         'created_at', 'created_hour', 'last_activity_at', 'observed_at',
@@ -36,12 +36,12 @@
 {# The columns that staging gives to `new_posts` and `new_threads`. #}
 {% macro observed_post_columns() %}{{ return(observed(post_columns())) }}{% endmacro %}
 {% macro observed_thread_columns() %}{{ return(observed(thread_columns())) }}{% endmacro %}
-{% macro observed(columns) %}{{ return(columns | reject('equalto', 'created_hour') | list + ['gone']) }}{% endmacro %}
+{% macro observed(columns) %}{{ return(columns | reject('in', ['created_hour', 'key_number']) | list + ['gone']) }}{% endmacro %}
 
 {# The columns of the clean tables, in their order: ids, texts, numbers, times. #}
 {% macro clean_post_columns() %}
     {{ return([
-        'platform', 'instance', 'community', 'thread_id', 'post_id', 'author_id',
+        'platform', 'instance', 'community', 'thread_id', 'post_id', 'author_id', 'key_number',
         'author_name', 'title', 'text', 'url', 'payload', 'content_hash', 'source', 'run_id', 'quotes', 'links',
         'is_opening', 'version_count', 'reply_count', 'score',
         'created_at', 'created_hour', 'platform_edited_at', 'edited_at',
@@ -128,7 +128,7 @@
 {# What a version of a post carries besides the times it was seen. #}
 {% macro version_columns() %}
     {{ return([
-        'platform', 'instance', 'community', 'thread_id', 'post_id',
+        'platform', 'instance', 'community', 'thread_id', 'post_id', 'key_number',
         'title', 'text', 'payload', 'content_hash', 'source', 'run_id',
         'created_at', 'created_hour',
     ]) }}
@@ -182,10 +182,19 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{# The rows of the model's own table that `states` may change: found by key, in the touched partitions only. #}
-{% macro known(states, key) -%}
-    from {{ this }} as known
-    where
-        {{ in_touched() }}
-        and exists (select 1 from {{ states }} as fresh where {{ same_key('fresh', 'known', key) }})
+{# The rows of a relation that `fresh` rows may change: those with their numbers, in the touched partitions only.
+   Rows of another key with the same number come along, and are written back as they were. #}
+{% macro known(relation, fresh, side=none) -%}
+    from {{ relation }} as known
+    where {{ narrowed(relation, has_number(fresh, side)) }}
+{%- endmacro %}
+
+{% macro has_number(fresh, side=none) -%}
+    {{ in_touched(side) }} and known.key_number in (select fresh.key_number from {{ fresh }} as fresh)
+{%- endmacro %}
+
+{# A number made of a key, kept in the row: comparing numbers is what makes finding few rows among tens of millions cheap. The
+   same on every warehouse; two keys may share one. #}
+{% macro key_number(key) -%}
+    {{ number_of_text(key | join(" || '|' || ")) }}
 {%- endmacro %}

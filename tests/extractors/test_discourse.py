@@ -299,6 +299,17 @@ def test_an_old_window_is_bisected_once(first: int, community: Community, crawle
         assert all("before=" in one.target for one in crawler.sandbox.requests if "/posts.json" in one.target)
 
 
+def test_a_window_that_begins_with_a_page_is_bisected_once_too(tmp_path: Path) -> None:
+    forum = Forum({id: 0.5 if id <= 350 else 1.5 for id in range(1, 401)})
+    with Sandbox(now=START + 2 * HOUR, sites=[forum]) as sandbox:
+        crawler = Crawler(discourse(), sandbox, tmp_path)
+        crawler.crawl(Window.hour(START), FORUM)
+        assert len(crawler.latest()) == 350
+        sandbox.requests.clear()
+        crawler.crawl(Window.hour(START), FORUM)
+        assert crawler.asked(HOST, POSTS) == 7 and crawler.asked(HOST, r"/posts\.json$") == 0
+
+
 def test_nothing_unchanged_is_written_twice(crawler: Crawler) -> None:
     window = Window(START + 20 * HOUR, START + 25 * HOUR)
     crawler.crawl(window, FORUM)

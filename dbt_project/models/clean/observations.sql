@@ -1,5 +1,5 @@
 {{ config(
-    unique_key=['commit_id', 'community'],
+    incremental_strategy='append',
     meta={'rows': 'stg_observations', 'partition': 'hour', 'side': 'any'},
 ) }}
 -- An hour is merged when everything else is.

@@ -1,5 +1,4 @@
 {{ config(
-    unique_key=post_key(),
     meta={'rows': 'new_posts', 'partition': 'created_hour', 'side': 'any'},
 ) }}
 
@@ -19,7 +18,7 @@ states as (
     {% if is_incremental() %}
     union all
     select {{ (version_columns() + ['first_seen_at', 'last_seen_at']) | join(', ') }}
-    {{ known('fresh', post_key()) }}
+    {{ known(this, 'fresh') }}
     {% endif %}
 
 ),

@@ -1,5 +1,4 @@
 {{ config(
-    unique_key=post_key(),
     meta={'rows': 'new_posts', 'partition': 'created_hour', 'side': 'recent'},
 ) }}
 
@@ -19,7 +18,7 @@ states as (
     {% if is_incremental() %}
     union all
     select {{ (post_columns() + seen_columns()) | join(', ') }}
-    {{ known('fresh', post_key()) }}
+    {{ known(this, 'fresh') }}
     {% endif %}
 
 ),
@@ -32,11 +31,8 @@ joined as (
 
 versions as (
 
-    select *
-    from {{ ref('post_versions') }} as known
-    where
-        {{ in_touched(side='any') }}
-        and exists (select 1 from fresh where {{ same_key('fresh', 'known', post_key()) }})
+    select platform, instance, post_id, first_seen_at
+    {{ known(ref('post_versions'), 'fresh', side='any') }}
 
 ),
 

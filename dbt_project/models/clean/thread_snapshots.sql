@@ -1,10 +1,9 @@
 {{ config(
-    unique_key=['platform', 'instance', 'thread_id', 'snapshot_hour'],
     meta={'rows': 'new_threads', 'partition': 'snapshot_hour', 'side': 'any'},
 ) }}
 
 {%- set columns = [
-    'platform', 'instance', 'community', 'thread_id',
+    'platform', 'instance', 'community', 'thread_id', 'key_number',
     'source', 'run_id',
     'reply_count', 'view_count', 'score',
     'last_activity_at', 'observed_at', 'snapshot_hour',
@@ -26,7 +25,7 @@ states as (
     {% if is_incremental() %}
     union all
     select {{ columns | join(', ') }}
-    {{ known('fresh', ['platform', 'instance', 'thread_id', 'snapshot_hour']) }}
+    {{ known(this, 'fresh') }}
     {% endif %}
 
 ),

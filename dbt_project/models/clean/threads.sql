@@ -1,5 +1,4 @@
 {{ config(
-    unique_key=thread_key(),
     meta={'rows': 'new_threads', 'partition': 'created_hour', 'side': 'recent'},
 ) }}
 
@@ -19,7 +18,7 @@ states as (
     {% if is_incremental() %}
     union all
     select {{ (thread_columns() + seen_columns()) | join(', ') }}
-    {{ known('fresh', thread_key()) }}
+    {{ known(this, 'fresh') }}
     {% endif %}
 
 ),

@@ -23,9 +23,10 @@ observed as (
 renamed as (
 
     select
-        {%- for column in post_columns() if column not in ['content_hash', 'created_hour'] %}
+        {%- for column in post_columns() if column not in ['content_hash', 'created_hour', 'key_number'] %}
         {{ column }},
         {%- endfor %}
+        {{ key_number(post_key()) }} as key_number,
         case
             when not gone then coalesce(content_hash, {{ md5_text("coalesce(title, '') || '|' || coalesce(text, '')") }})
         end as content_hash,

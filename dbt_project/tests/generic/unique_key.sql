@@ -5,9 +5,14 @@
     {%- set key = key + [partition] if touched and partition not in key else key -%}
     select {{ key | join(', ') }}, count(*) as copies
     from {{ model }}
-    {%- if touched %}
-    where {{ in_partitions(partition, hours_of(rows, partition)) }}
-    {%- endif %}
+    where
+        {% if touched -%}
+        {{ in_partitions(partition, hours_of(rows, partition)) }}
+        {%- else -%}
+        {{ passing_number(key) }} in (
+            select {{ passing_number(key) }} from {{ model }} group by 1 having count(*) > 1
+        )
+        {%- endif %}
     group by {{ key | join(', ') }}
     having count(*) > 1
 {% endtest %}
