@@ -32,7 +32,7 @@ chromium:
 		>/dev/null 2>&1 || echo "chromium is not here and cannot be installed: the tests of the UI skip"
 
 test: lint chromium
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not long"
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not long"
 
 test-long: .venv/dev chromium
 	$(BIN)/python -m pytest -q

@@ -12,7 +12,8 @@ import pytest
 from sandbox import replay
 from tests.recorded import RECORDED, needs_recorded
 
-pytestmark = [needs_recorded, pytest.mark.timeout(600)]
+# one worker for all of them: the fixture is the whole pipeline
+pytestmark = [needs_recorded, pytest.mark.timeout(600), pytest.mark.xdist_group("recorded")]
 Connection = duckdb.DuckDBPyConnection
 
 

@@ -17,8 +17,8 @@ MANY = 200_000
 def fill(warehouse: Warehouse, rows: int = MANY) -> None:
     """Posts and threads of three months from December 2024 on, half of each older than February."""
     common = f"""
-        'fourchan' as platform, '4chan.org' as instance, 'fourchan:po' as community, 'po/' || i as thread_id, i as key_number,
-        'api' as source, 'r' as run_id, repeat(md5(i::varchar), 8) as payload,
+        'fourchan' as platform, '4chan.org' as instance, 'fourchan:po' as community, 'po/' || i as thread_id,
+        i as key_number, 'api' as source, 'r' as run_id, repeat(md5(i::varchar), 8) as payload,
         timestamptz '2024-12-01' + to_microseconds(i * 10713600000000 // {rows}) as created_at,
         date_trunc('hour', created_at) as created_hour, created_at as observed_at
     """
