@@ -201,8 +201,8 @@ def load_hour(path: Path, rows: int, number: int, hour: datetime) -> None:
         timestamptz '{hour}' as hour, now() as loaded_at
     """
     first = rows + number * NEW
-    # 90 in 100 are ten days old on average, the others any age; no post twice
-    age = f"case when random() < 0.9 then -ln(1 - random()) * 10 / {DAYS} else random() end"
+    # as revisits find them: 95 in 100 are a week old on average, the others any age; no post twice
+    age = f"case when random() < 0.95 then -ln(1 - random()) * 7 / {DAYS} else random() end"
     with connect(path) as connection:
         connection.execute(f"select setseed(0.{number + 1})")
         connection.execute(
