@@ -17,6 +17,13 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module", autouse=True)
+def profile(environment: None, target: Path) -> None:
+    """What the profile reads, for those tests that do not care which warehouse; its file gives the catalog its name."""
+    os.environ["THREADLAKE_TEST_TARGET"] = str(target)
+    os.environ.setdefault("THREADLAKE_WAREHOUSE", "threadlake.duckdb")
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, target: Path) -> Path:
     """A warehouse in which everything was built once, from nothing."""

@@ -169,16 +169,51 @@ def test_an_hour_that_is_none_is_refused(warehouse: Warehouse) -> None:
 
 def test_what_fails_its_tests_does_not_count_as_merged(warehouse: Warehouse) -> None:
     load_some(warehouse)
-    warehouse.merge([HOUR], now=NOW)
-    warehouse.sql("insert into clean.posts select * from clean.posts")
-    warehouse.sql("delete from clean.observations")
-    warehouse.load("fourchan_posts", [post(4)])
-    warehouse.dbt("build", *HOURLY, hours=[HOUR], now=NOW)  # the keys of this hour come anew: it repairs itself
-    warehouse.sql("insert into clean.posts by name select * replace ('po/9' as post_id) from clean.posts limit 1")
-    warehouse.sql("insert into clean.posts by name select * from clean.posts where post_id = 'po/9'")
-    warehouse.sql("delete from clean.observations")
+    warehouse.load("fourchan_posts", [post(4, source="hearsay")])
     warehouse.dbt("build", *HOURLY, expect=False, hours=[HOUR], now=NOW)
     assert warehouse.sql("select count(*) from clean.observations") == [(0,)]
+    warehouse.sql("delete from raw.fourchan_posts where source = 'hearsay'")
+    warehouse.dbt("build", *HOURLY, hours=[HOUR], now=NOW)
+    assert warehouse.sql("select count(*) from clean.observations") == [(1,)]
+
+
+def test_the_key_tests_find_what_stands_twice(warehouse: Warehouse) -> None:
+    load_some(warehouse)
+    warehouse.merge([HOUR], now=NOW)
+    warehouse.sql("insert into clean.posts select * from clean.posts")
+    warehouse.sql(
+        "insert into clean.threads select * replace ('2010-01-01'::timestamptz as created_at) from clean.threads"
+    )
+    for variables in ({"hours": [HOUR]}, {"whole": True}):
+        done = invoke(
+            warehouse, ["test", "--select", "posts", "threads", "--exclude-resource-type", "unit_test"], variables
+        )
+        assert not done.success
+        failed = {result.node.name for result in done.result.results if result.status == "fail"}
+        assert failed == {"posts_key", "threads_key", "threads_side"}
+
+
+def test_two_keys_may_share_a_number(warehouse: Warehouse) -> None:
+    """The number by which statements find rows is no key: what else has it is left as it was."""
+    warehouse.load("fourchan_posts", [post(1), post(2), post(3)])
+    warehouse.merge([HOUR], now=NOW)
+    warehouse.sql("update clean.posts set key_number = (select key_number from clean.posts where post_id = 'po/1')")
+    warehouse.sql("update clean.post_versions set key_number = (select any_value(key_number) from clean.posts)")
+    before = warehouse.sql("select * from clean.all_posts order by all")
+    warehouse.clear_raw()
+    warehouse.load(
+        "fourchan_posts", [post(1, content_hash="g", text="edited", observed_at="2026-01-15T10:40:00+00:00")]
+    )
+    warehouse.merge([HOUR], now=NOW)
+    after = warehouse.sql("select * from clean.all_posts order by all")
+    assert len(after) == 3
+    assert [row for row in after if row[4] != "po/1"] == [row for row in before if row[4] != "po/1"]
+    assert warehouse.sql("select post_id, version_count from clean.all_posts order by 1") == [
+        ("po/1", 2),
+        ("po/2", 1),
+        ("po/3", 1),
+    ]
+    assert warehouse.sql("select count(*) from clean.post_versions") == [(4,)]
 
 
 def test_many_hours_in_one_statement(warehouse: Warehouse) -> None:

@@ -1,13 +1,17 @@
-{# No two rows have the same `key`. In a normal run it looks only at the partitions that the new `rows` touch, each on its own;
-   with `--vars 'whole: true'` at the whole table. Without `partition` it looks at everything: such a test is tagged daily. #}
-{% test unique_key(model, key, partition=none, rows=none) %}
+{# No two rows have the same `key`. In a normal run it looks only at the partitions that the new `rows` touch, each on its own,
+   and there, where a `number` of the key is given, only at the keys of the new rows: no other can have changed. With
+   `--vars 'whole: true'` it looks at the whole table. Without `partition` it always does: such a test is tagged daily. #}
+{% test unique_key(model, key, partition=none, rows=none, number=none) %}
     {%- set touched = partition and not var('whole', false) -%}
     {%- set key = key + [partition] if touched and partition not in key else key -%}
     select {{ key | join(', ') }}, count(*) as copies
-    from {{ model }}
+    from {{ model }} as known
     where
         {% if touched -%}
-        {{ in_partitions(partition, hours_of(rows, partition)) }}
+        {{ in_partitions('known.' ~ partition, hours_of(rows, partition)) }}
+        {%- if number %}
+        and known.{{ number }} in (select {{ number }} from {{ rows }})
+        {%- endif %}
         {%- else -%}
         {{ passing_number(key) }} in (
             select {{ passing_number(key) }} from {{ model }} group by 1 having count(*) > 1
