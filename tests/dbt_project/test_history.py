@@ -1,8 +1,6 @@
 """The move of old rows to history: nothing shown twice or not at all, wherever it is looked at or cut off."""
 
 import multiprocessing
-import os
-import signal
 import time
 from multiprocessing.connection import Connection
 from typing import Any
@@ -101,7 +99,7 @@ def test_killed_while_rows_move(warehouse: Warehouse) -> None:
         process.start()
         assert receiver.poll(60), "the move never began"
         time.sleep(milliseconds / 1000)
-        os.kill(process.pid or 0, signal.SIGKILL)
+        process.kill()
         process.join()
         seen.add(boundary(warehouse))
         assert shown(warehouse) == [(MANY, MANY, 0)] * 2, milliseconds

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import dagster as dg
 
 from extractors.platform import floor_hour
@@ -19,6 +20,7 @@ def clean_rows(pipeline: Pipeline) -> int:
         return 0
 
 
+@pytest.mark.long
 def test_after_everything_was_killed_the_schedules_catch_up(system: System) -> None:
     hours = 12
     start = floor_hour(datetime.now(UTC)) - timedelta(hours=hours)

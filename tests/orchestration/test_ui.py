@@ -55,9 +55,9 @@ def test_a_backfill_by_clicks(system: System, page: Page, tmp_path: Path) -> Non
     page.get_by_role("button", name="Launch backfill").click()
 
     with dg.DagsterInstance.from_config(str(system.home / "dagster")) as instance:
-        system.wait(instance.get_backfills, 30, "no backfill was made")
+        system.wait(instance.get_backfills, 90, "no backfill was made")
         system.wait(
-            lambda: instance.get_backfills()[0].status == BulkActionStatus.COMPLETED_SUCCESS, 90, "it did not end"
+            lambda: instance.get_backfills()[0].status == BulkActionStatus.COMPLETED_SUCCESS, 240, "it did not end"
         )
         backfill = instance.get_backfills()[0]
         assert len(instance.get_runs()) == 1
