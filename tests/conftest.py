@@ -15,6 +15,7 @@ settings.load_profile("threadlake")
 @pytest.fixture(autouse=True, scope="module")
 def environment() -> Iterator[None]:
     """No module's homes and warehouses are another's."""
+    os.environ.pop("THREADLAKE_WAREHOUSE", None)  # what session fixtures set, before this one began
     before = dict(os.environ)
     yield
     os.environ.clear()
