@@ -55,6 +55,7 @@ def differences(world: World, home: Path, ticks: list[datetime]) -> list[str]:
     return sorted(lines)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_killed_at_fifty_points_the_tables_equal_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(seed=3, start=START - timedelta(hours=8), hours=200, scale=0.4)

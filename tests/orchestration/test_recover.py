@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 import dagster as dg
+import pytest
 
 from extractors.platform import floor_hour
 from orchestration.pipeline import Pipeline
