@@ -87,7 +87,9 @@ def raw_row(number: int, world: dict[str, Any], seen: dict[str, Any]) -> tuple[s
         "post_id": f"p/{key}" if entity == "posts" else None,
         "run_id": seen["run"],
         "source": seen["source"],
-        "payload": None if gone else f'{{"words": "{words}", "likes": {seen["counter"]}}}',
+        "payload": None
+        if gone
+        else f'{{"words": "{words}", "likes": {seen["counter"]}, "version": {seen["version"]}}}',
         "parse_error": None,
         "text": None if gone else words,
         "content_hash": None if gone else f"hash of {words}",
@@ -148,7 +150,8 @@ def compare(warehouse: Warehouse, known: dict[str, list[dict[str, Any]]], only: 
 
 @settings(
     max_examples=4,
-    phases=[Phase.explicit, Phase.generate],  # shrinking would cost minutes; a failure names its world
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would cost minutes; a failure names its world
+    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(worlds=st.lists(world, min_size=70, max_size=100), steps=st.lists(step, min_size=1, max_size=3))
