@@ -117,6 +117,7 @@ class Page:
     `reached`: everything created in `[reached, window.end)` that the platform still has is now yielded.
     `state`: what the next reading must know; of the hour `reached` where memory is "hour", else of the community,
     yielded with the last page. `note`: what the platform no longer has, in a sentence.
+    `progress`: of a history: how much of it is done, of how much, in whatever the platform counts.
     `quarantined`: set by the crawl before it asks for the next page: ids of rows that did not fit their types. What
     was read of them must not count as known, so that they are read again.
     """
@@ -127,6 +128,17 @@ class Page:
     state: State | None = None
     note: str | None = None
     quarantined: set[str] = field(default_factory=set)
+    progress: tuple[int, int] | None = None
+
+
+class About(NamedTuple):
+    """What a platform says of a community that exists and may be read: `community` as the platform itself names it
+    (it may have moved, or be written in another case), its title, how many posts it has if the platform counts them.
+    """
+
+    community: Community
+    title: str
+    posts: int | None = None
 
 
 class Words(NamedTuple):
@@ -166,6 +178,22 @@ class Platform(ABC):
         `states`: the last committed state by hour; where memory is "community", the one entry is the latest.
         `refresh`: a backfill: send no validators and yield every row, changed or not.
         Raises errors.CrawlError for whatever is not tolerated.
+        """
+
+    @abstractmethod
+    def about(self, community: Community, http: Http) -> About:
+        """Ask whether the community exists and may be read.
+
+        Raises errors.CrawlError, in a sentence that says what is missing and what to do.
+        """
+
+    @abstractmethod
+    def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
+        """Yield everything created from `since` on that the platform still has, newest first.
+
+        Each page that something can go on from has a `state`: the cursor with which the next call yields what comes
+        after it. `cursor` None begins anew. Small: it is kept with every chunk. When the generator ends, the history
+        is complete. Says nothing about what is gone. Raises errors.CrawlError for whatever is not tolerated.
         """
 
     @abstractmethod
