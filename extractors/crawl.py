@@ -179,7 +179,11 @@ class Reader:
         log.error("%s", error)
 
     def _take(self, page: Page, hour: datetime) -> None:
-        rows: tuple[tuple[Entity, list[Row]], ...] = (("threads", page.threads), ("posts", page.posts))
+        rows: tuple[tuple[Entity, list[Row]], ...] = (
+            ("threads", page.threads),
+            ("posts", page.posts),
+            ("authors", page.authors),
+        )
         for entity, some in rows:
             oldest = hour == self._window.start  # then nothing is left for a later one
             by_hour: dict[datetime, list[Row]] = {hour: some} if oldest and some else {}
@@ -215,18 +219,19 @@ class Reader:
     def _count(self, hour: datetime, entity: Entity, rows: list[Row], errors: list[str | None]) -> set[str]:
         old = self._receipts.get(hour, Receipt(self.community.instance))
         wrong = [row for row, error in zip(rows, errors, strict=True) if error]
-        ids = [row.post_id for row in rows if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
+        posts = rows if entity == "posts" else []
+        ids = [row.post_id for row in posts if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
         ids.sort(key=_order)
         self._receipts[hour] = replace(
             old,
             threads=old.threads + (len(rows) if entity == "threads" else 0),
-            posts=old.posts + (len(rows) if entity == "posts" else 0),
+            posts=old.posts + len(posts),
             gone=old.gone + sum(row.payload is None for row in rows),
             parse_errors=old.parse_errors + len(wrong),
             first_id=ids[0] if ids else None,
             last_id=ids[-1] if ids else None,
         )
-        return {row.post_id or row.thread_id or "" for row in wrong}
+        return {row.post_id or row.thread_id or "" for row in wrong if entity != "authors"}
 
     def has_news(self, hour: datetime, last: bool, long: bool) -> bool:
         """Whether there is anything to say of the hour: whether it was read, rows, a state, an error not yet told."""

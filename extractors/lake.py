@@ -1,6 +1,6 @@
 """The lake: commits and the files they make visible, states, who is followed; sweeping and rewriting.
 
-    <platform>/{threads,posts}/hour=2026-11-22T13/<observed_at>-<run>.parquet
+    <platform>/{threads,posts,authors}/hour=2026-11-22T13/<observed_at>-<run>.parquet
     <platform>/state/<community>/<observed_at>-<run>.json
     <platform>/commits/hour=2026-11-22T13/<observed_at>-<run>.json      written last
     communities/<key>.json

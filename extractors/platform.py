@@ -20,7 +20,7 @@ from extractors.http import Http
 HOUR = timedelta(hours=1)
 Record = dict[str, Any]
 State = dict[str, Any]
-Entity = Literal["threads", "posts"]
+Entity = Literal["threads", "posts", "authors"]
 Source = Literal["api", "archive", "export", "derived"]
 
 
@@ -84,16 +84,19 @@ class Community:
 
 
 class Parsed(NamedTuple):
-    """What a record says of itself: its key, when it was created, and its fields under the declared names."""
+    """What a record says of itself: its key, when it was created, and its fields under the declared names.
 
-    thread_id: str
+    Of an author, `thread_id` is None, `post_id` the author's id and `created_at` when they joined, if that is said.
+    """
+
+    thread_id: str | None
     post_id: str | None
-    created_at: datetime
+    created_at: datetime | None
     fields: Record
 
 
 class Row(NamedTuple):
-    """One thread or post as read; the crawl adds what all rows have in common.
+    """One thread, post or author as read; the crawl adds what all rows have in common.
 
     `payload` is the record's JSON, verbatim in value; None stands for a row that says the thing is gone.
     A row with `error` is quarantined: it lands with its payload and what is known of its key. What is `derived` from
@@ -124,6 +127,7 @@ class Page:
 
     threads: list[Row] = field(default_factory=list)
     posts: list[Row] = field(default_factory=list)
+    authors: list[Row] = field(default_factory=list)
     reached: datetime | None = None
     state: State | None = None
     note: str | None = None
@@ -156,6 +160,8 @@ class Platform(ABC):
     threads: ClassVar[pa.Schema]
     """Typed columns of a thread beyond the common ones, under the platform's own names."""
     posts: ClassVar[pa.Schema]
+    authors: ClassVar[pa.Schema] = pa.schema([])
+    """Typed columns of an author's profile; none where the platform gives no profiles beside the posts."""
     memory: ClassVar[Literal["hour", "community"]]
     """Whose reading a state describes: of one hour's posts, or of the community as it stands."""
     revisits: ClassVar[tuple[timedelta, ...]] = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
@@ -202,11 +208,11 @@ class Platform(ABC):
 
     @abstractmethod
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
-        """The words of parsed records: many at once, because text is made cheaper so. Raises like `parse`."""
+        """The words of parsed threads or posts: many at once, because text is made cheaper so. Raises like `parse`."""
 
     @abstractmethod
     def content(self, entity: Entity, fields: Record) -> object:
-        """What makes a version: the record's own words and files, without counters; anything orjson can write."""
+        """What makes a version of a thread or post: its own words and files, no counters; anything orjson can write."""
 
     def row(
         self, entity: Entity, community: Community, record: Record, observed_at: datetime, source: Source = "api"

@@ -11,6 +11,7 @@ import dagster as dg
 
 from extractors.lake import HOUR_FORMAT, Commit
 from extractors.platform import Platform
+from extractors.records import entities
 from orchestration.pipeline import Pipeline
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"  # Dagster's own for hours
@@ -63,9 +64,9 @@ def lake_asset(
 
 
 def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """`raw/<platform>_threads`, `raw/<platform>_posts` of all and `raw/observations`: one load, one transaction."""
+    """`raw/<platform>_threads`, `_posts`, `_authors` where there are any, and `raw/observations`: one transaction."""
     tables = {
-        f"{platform.name}_{entity}": [platform] for platform in pipeline.platforms for entity in ("threads", "posts")
+        f"{platform.name}_{entity}": [platform] for platform in pipeline.platforms for entity in entities(platform)
     } | {"observations": list(pipeline.platforms)}
 
     @dg.multi_asset(

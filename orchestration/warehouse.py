@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from extractors.lake import Lake
 from extractors.platform import Platform
-from orchestration.raw import ENTITIES, Loaded, WarehouseError, committed, delete_hours, exists, replace_partitions
+from extractors.records import entities
+from orchestration.raw import Loaded, WarehouseError, committed, delete_hours, exists, replace_partitions
 
 if TYPE_CHECKING:
     import duckdb
@@ -170,7 +171,7 @@ class Warehouse:
             connection.begin()
             for platform in platforms:
                 hours = [hour for name, hour in old if name == platform.name]
-                for entity in ENTITIES:
+                for entity in entities(platform):
                     if hours and exists(connection, "raw", f"{platform.name}_{entity}"):
                         delete_hours(connection, f"raw.{platform.name}_{entity}", hours)
                 if hours:

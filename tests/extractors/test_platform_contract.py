@@ -14,7 +14,7 @@ import pytest
 
 from extractors.platform import HOUR, Community, Page, Platform, Window
 from extractors.platforms import PLATFORMS, recognise
-from extractors.records import COMMON, ENTITIES, schema
+from extractors.records import COMMON, entities, schema
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from sandbox.world import World
@@ -99,7 +99,7 @@ def test_making_a_crawl_asks_nobody(case: Case, tmp_path: Path, monkeypatch: pyt
 
 
 def test_its_columns_are_typed_and_hide_none_of_the_common_ones(case: Case) -> None:
-    for entity in ENTITIES:
+    for entity in entities(case.platform):
         own = getattr(case.platform, entity)
         names = schema(case.platform, entity).names
         assert len(own) > 5 and len(names) == len(set(names)) == len(COMMON) + len(own)
@@ -127,7 +127,7 @@ def test_what_names_nothing_is_refused_in_a_sentence(url: str) -> None:
 
 @pytest.mark.parametrize("record", [{}, [], None, 7, "x", {"id": {}, "no": []}], ids=str)
 def test_no_record_is_too_odd_to_keep(case: Case, record: Any) -> None:
-    for entity in ENTITIES:
+    for entity in entities(case.platform):
         row = case.platform.row(entity, case.first, record, START)
         assert row.error and row.payload is not None and orjson.loads(row.payload) == record
 
@@ -138,7 +138,7 @@ def test_no_record_is_too_odd_to_keep(case: Case, record: Any) -> None:
 def test_rows_are_whole(crawler: Crawler, case: Case) -> None:
     commits = crawler.crawl(WINDOW, case.first)
     assert [commit.hour for commit in commits] == WINDOW.hours
-    for entity in ENTITIES:
+    for entity in entities(case.platform)[:2]:  # not the authors, whom not every reading shows
         rows = crawler.rows(entity)
         assert len(rows) > 2
         for row in rows:
