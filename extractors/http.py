@@ -244,10 +244,10 @@ class Http:
         """The answer as a result, or raise what it stands for."""
         if answer.status == 304 and not request.if_modified_since:
             raise errors.Malformed(url, expected="a body", came="304 (not modified) to a request without a condition")
-        came = errors.kind(answer.status, request.tolerate)
+        came = errors.kind(answer.status, request.tolerate, answer.body)
         if came is errors.Kind.RETRIABLE:
             wait = asked_to_wait(answer.headers, answer.body, observed_at)
-            everybody = wait is not None or answer.status == 429
+            everybody = wait is not None or errors.rate_limited(answer.status, answer.body)
             raise errors.TryAgain(url, f"{answer.status} with {errors.describe(answer.body)}", wait, everybody)
         if came is errors.Kind.FATAL:
             raise errors.from_status(url, answer.status, answer.body)

@@ -212,6 +212,7 @@ FAULTS = {
     "503": reply(503, b"<title>Down</title>"),
     "520": reply(520),
     "429 without a word": reply(429, b"Slow down"),
+    "400 that is a limit": reply(400, b'{"error":"rate_limit_error"}'),
 }
 
 
