@@ -275,6 +275,41 @@ def test_a_host_that_wants_more_than_our_patience_is_left_alone(
     assert len(server.seen) == 1
 
 
+def test_a_limit_of_one_route_leaves_the_others_alone(server: Server, make: Callable[..., Http]) -> None:
+    """As Discord tells it: what is left before a 429, and in a 429 whether it is a limit of all."""
+    last = {"X-RateLimit-Bucket": "b", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "0.4"}
+    server.routes["/used"] = in_turn(reply(headers=last), reply())
+    passed = reply(429, b'{"retry_after": 0.4, "global": false}', {"X-RateLimit-Bucket": "b", "Retry-After": "0.4"})
+    server.routes["/passed"] = in_turn(passed, reply())
+    everywhere = {"X-RateLimit-Global": "true", "Retry-After": "0.4", "X-RateLimit-Bucket": "b"}
+    server.routes["/global"] = in_turn(reply(429, b'{"retry_after": 0.4, "global": true}', everywhere), reply())
+    http = make(patience=5)
+
+    def seconds(path: str, route: str) -> float:
+        began = time.monotonic()
+        http.get(f"{server.url}{path}", pace=FREE, route=route)
+        return time.monotonic() - began
+
+    assert seconds("/used", "a") < 0.3
+    assert seconds("/used", "b") < 0.3 <= seconds("/used", "a")
+    waits: list[float] = []
+    for path, least in (("/passed", 0.0), ("/global", 0.2)):
+        waits.clear()
+        (other := threading.Timer(0.1, lambda: waits.append(seconds("/used", "b")))).start()
+        assert seconds(path, "c") >= 0.4
+        other.join()
+        assert least <= waits[0] < least + 0.25
+
+
+def test_a_host_that_refuses_our_key_is_asked_no_more(server: Server, make: Callable[..., Http]) -> None:
+    server.routes["/no"] = reply(401, b'{"message": "401: Unauthorized"}')
+    http = make(secrets={server.url.removeprefix("http://"): {"Authorization": SECRET}})
+    for path in ("/no", "/other"):
+        with pytest.raises(errors.Refused, match="401 with the text"):
+            http.apart().get(server.url + path, pace=FREE)
+    assert server.paths() == ["/no"]
+
+
 def test_too_large(server: Server, make: Callable[..., Http]) -> None:
     server.routes["/declared"] = raw(HEAD + b"Content-Length: 2000\r\n\r\n")
     server.routes["/real"] = raw(HEAD + b"\r\n" + b"x" * 2000)
