@@ -171,7 +171,9 @@ class Reader:
             state = lake.state(name, self.community)
             states = {window.start: state} if state else {}
         else:
-            states = lake.states(lake.commits(name, window.start, window.end), self.community)
+            states = lake.states(
+                lake.commits(name, window.start - self._platform.recalls, window.end), self.community
+            )
         return self._platform.crawl(self.community, window, self._http, states, refresh=self._about.refresh)
 
     def _fail(self, error: str) -> None:

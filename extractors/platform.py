@@ -166,6 +166,8 @@ class Platform(ABC):
     """Whose reading a state describes: of one hour's posts, or of the community as it stands."""
     revisits: ClassVar[tuple[timedelta, ...]] = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
     """How long after its end an hour is read again."""
+    recalls: ClassVar[timedelta] = timedelta(0)
+    """How far before its window the states begin that a crawl is given, where memory is "hour"."""
 
     @abstractmethod
     def community(self, url: str) -> Community | None:
