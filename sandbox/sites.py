@@ -1,5 +1,6 @@
 """The sites that come with a world: what is listed here is served."""
 
+from sandbox.discord import Discord
 from sandbox.discourse import Discourse
 from sandbox.foolfuuka import FoolFuuka
 from sandbox.fourchan import Fourchan
@@ -8,4 +9,4 @@ from sandbox.world import World
 
 
 def world_sites(world: World | None) -> tuple[Site, ...]:
-    return (Fourchan(world), FoolFuuka(world), Discourse(world)) if world else ()
+    return (Fourchan(world), FoolFuuka(world), Discourse(world), Discord(world)) if world else ()

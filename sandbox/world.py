@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 
-from sandbox import discourse_world, fourchan_world
+from sandbox import discord_world, discourse_world, fourchan_world
+from sandbox.discord_guild import Guild
 from sandbox.discourse_forum import Forum, ForumSnapshot
 from sandbox.fourchan_board import Board, BoardSnapshot
 from sandbox.history import Community, PostTruth
@@ -19,6 +20,7 @@ Recipe = Callable[[int, float, int, float], Community]  # of seed, start (unix s
 COMMUNITIES: Mapping[tuple[str, str], Recipe] = {
     **{("fourchan", name): partial(fourchan_world.invent, spec) for name, spec in fourchan_world.BOARDS.items()},
     **{("discourse", host): partial(discourse_world.invent, spec) for host, spec in discourse_world.FORUMS.items()},
+    **{("discord", name): partial(discord_world.invent, only) for name, only in discord_world.COMMUNITIES.items()},
 }
 
 
@@ -67,6 +69,11 @@ class World:
         forum = self.community("discourse", host)
         assert isinstance(forum, Forum)
         return forum
+
+    def discord_guild(self, name: str) -> Guild:
+        guild = self.community("discord", name)
+        assert isinstance(guild, Guild)
+        return guild
 
     def board(self, board: str, at: datetime) -> BoardSnapshot:
         """What a 4chan board shows at a moment."""
