@@ -1,10 +1,11 @@
 """The platforms there are. To add one: its module, a line here, its pair of staging models, its sandbox, its tests."""
 
+from extractors.discord import Discord
 from extractors.discourse import Discourse
 from extractors.fourchan import Fourchan
 from extractors.platform import Community, Platform
 
-PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Discourse)
+PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Discourse, Discord)
 
 
 def recognise(platforms: list[Platform], url: str) -> Community:

@@ -10,6 +10,8 @@ import orjson
 
 from extractors import plan
 from extractors.crawl import crawl
+from extractors.discord import Discord
+from extractors.discord_api import headers
 from extractors.discourse import COUNTERS as FORUM_COUNTERS
 from extractors.discourse import Discourse
 from extractors.fourchan import COUNTERS as BOARD_COUNTERS
@@ -19,6 +21,9 @@ from extractors.lake import Commit, Lake, Receipt
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Entity, Platform, Window, floor_hour
 from extractors.store import Folder
+from sandbox.discord import HOST as DISCORD_HOST
+from sandbox.discord import TOKEN as DISCORD_TOKEN
+from sandbox.discord_world import GENERAL, HELP
 from sandbox.history import Community as Invented
 from sandbox.history import Post
 from sandbox.server import Sandbox
@@ -32,6 +37,9 @@ OUT = Community("fourchan:out", "4chan.org")
 FORUM = Community("discourse:forum.example", "forum.example")
 OLD = Community("discourse:old.example", "old.example")
 PRIVATE = Community("discourse:private.example", "private.example")
+CHAT = Community(f"discord:{GENERAL}", DISCORD_HOST)
+QUESTIONS = Community(f"discord:{HELP}", DISCORD_HOST)
+SECRETS = {DISCORD_HOST: headers(DISCORD_TOKEN)}
 ARCHIVES = {"po": "https://archive.example"}
 VOLATILE = BOARD_COUNTERS | FORUM_COUNTERS | {"mood"}  # which is what a fault adds
 
@@ -47,9 +55,16 @@ def discourse(**options: Any) -> Discourse:
     return Discourse(**{"pace": FAST} | options)
 
 
+def discord(**options: Any) -> Discord:
+    return Discord(**{"pace": FAST} | options)
+
+
 def client(sandbox: Sandbox, locks: Path, **options: Any) -> Http:
     defaults = {"attempts": 2, "backoff": 0.01, "patience": 0.05, "timeout": (5, 0.5), "clock": lambda: sandbox.now}
-    return Http(**{"via": sandbox.url, "locks": locks, "user_agent": "threadlake tests"} | defaults | options)
+    given = options.pop("secrets", {})
+    secrets = {host: {**SECRETS.get(host, {}), **given.get(host, {})} for host in {*SECRETS, *given}}
+    defaults |= {"via": sandbox.url, "locks": locks, "user_agent": "threadlake tests", "secrets": secrets}
+    return Http(**defaults | options)
 
 
 @dataclass

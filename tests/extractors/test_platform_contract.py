@@ -18,7 +18,21 @@ from extractors.records import COMMON, entities, schema
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from sandbox.world import World
-from tests.extractors.crawling import FORUM, MINUTE, OLD, OUT, PO, START, Crawler, client, discourse, fourchan
+from tests.extractors.crawling import (
+    CHAT,
+    FORUM,
+    MINUTE,
+    OLD,
+    OUT,
+    PO,
+    QUESTIONS,
+    START,
+    Crawler,
+    client,
+    discord,
+    discourse,
+    fourchan,
+)
 
 WINDOW = Window(START + 5 * HOUR, START + 8 * HOUR)
 
@@ -47,6 +61,11 @@ CASES = {
     "discourse": Case(
         discourse(), FORUM, OLD, r"forum\.example", r"/posts\.json", r"/posts\.json", "id", "post_type",
         ("https://forum.example/", "https://forum.example/t/a-slug/11/2", "forum.example"),
+    ),
+    "discord": Case(
+        discord(), CHAT, QUESTIONS, r"discord\.com", f"/api/v10/channels/{CHAT.name[19:]}",
+        r"/api/v10/channels/\d+/messages", "id", "type",
+        (f"https://discord.com/channels/{CHAT.name}", f"ptb.discord.com/channels/{CHAT.name}/700000000000000099"),
     ),
 }  # fmt: skip
 
