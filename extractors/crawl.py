@@ -49,7 +49,8 @@ def crawl(
     refresh: bool = False,
 ) -> Iterator[Commit]:
     """Yield each hour's commit as it is made. A community that fails is a receipt with an error, and an error in the
-    log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used.
+    log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used. The first of the
+    `communities` are read first.
 
     `scratch`: a folder of this machine for locks and for what does not fit into memory.
     `refresh`: read everything anew, unchanged or not.
@@ -58,12 +59,13 @@ def crawl(
         about = Crawl(platform, window, lake, http, run_id, scratch, refresh)
         # locked in one order, so that two runs do not wait for each other
         readers = [stack.enter_context(Reader(about, community)) for community in sorted(set(communities))]
+        by_turn = sorted(readers, key=lambda reader: communities.index(reader.community))
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix=platform.name))
         started = clock()
         hours = window.hours
         for number, hour in enumerate(hours):
             last = hour == window.start
-            behind = [reader for reader in readers if reader.behind(hour)]
+            behind = [reader for reader in by_turn if reader.behind(hour)]
             for _ in pool.map(lambda reader, hour=hour: reader.read_to(hour), behind):
                 pass
             if number and not any(reader.has_news(hour, last, long=len(hours) > LONG) for reader in readers):
@@ -120,13 +122,11 @@ class Reader:
         self._error: str | None = None
         self._error_told = False
         self._note: str | None = None
-        lock = about.scratch / "reading" / f"{quote(community.key, safe=':')}.lock"
-        self._lock = filelock.FileLock(lock, timeout=PATIENCE, thread_local=False)
+        self._lock = reading_lock(about.scratch, community.key, PATIENCE)
         self._said = Usage()
 
     def __enter__(self) -> "Reader":
         """Waits until no other run reads the community."""
-        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()
         except filelock.Timeout:
@@ -171,9 +171,7 @@ class Reader:
             state = lake.state(name, self.community)
             states = {window.start: state} if state else {}
         else:
-            states = lake.states(
-                lake.commits(name, window.start - self._platform.recalls, window.end), self.community
-            )
+            states = lake.states(lake.commits(name, window.start - self._platform.recalls, window.end), self.community)
         return self._platform.crawl(self.community, window, self._http, states, refresh=self._about.refresh)
 
     def _fail(self, error: str) -> None:
@@ -273,6 +271,13 @@ class Reader:
             self._spool.drop((hour, entity))
         self._receipts.pop(hour, None)
         self._states.pop(hour, None)
+
+
+def reading_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
+    """Held by whoever reads the community; `patience` in seconds."""
+    lock = scratch / "reading" / f"{quote(key, safe=':')}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(lock, timeout=patience, thread_local=False)
 
 
 def _order(item: str) -> tuple[str, int, str]:

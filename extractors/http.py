@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,7 +105,8 @@ class Http:
     what they were. `secrets`: header values per host, sent to no other and printed nowhere. `attempts`: how often a
     request is tried. In seconds: `patience`, the longest wait between two tries, also if the host wants more;
     `backoff`, the longest first wait; `timeout`, to connect and of silence; `deadline`, of a whole answer.
-    `max_bytes`: the largest body, decompressed.
+    `max_bytes`: the largest body, decompressed. `allow`: hosts that may have a private address; others that have one,
+    redirects included, are refused.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Http:
         attempts: int = 6,
         patience: float = 300,
         backoff: float = 1,
+        allow: Collection[str] = (),
         log: logging.Logger | None = None,
     ) -> None:
         self.stats = Stats()
@@ -131,7 +133,7 @@ class Http:
             for host, headers in (secrets or {}).items()
         }
         self._attempts, self._patience, self._backoff = attempts, patience, backoff
-        self._wire = Wire(via=via, timeout=timeout, deadline=deadline, max_bytes=max_bytes)
+        self._wire = Wire(via=via, timeout=timeout, deadline=deadline, max_bytes=max_bytes, allow=allow)
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip", "Accept": "application/json, */*;q=0.1"}
         self._log = log or logging.getLogger(__name__)
         self._gates: dict[str, Gate] = {}

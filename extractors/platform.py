@@ -69,7 +69,7 @@ def windows(hours: list[datetime]) -> list[Window]:
 
 @dataclass(frozen=True, order=True)
 class Community:
-    """Who is followed: `key` is the one-line name that also stands in every row, such as `fourchan:po`."""
+    """Who is tracked: `key` is the one-line name that also stands in every row, such as `fourchan:po`."""
 
     key: str
     instance: str

@@ -1,19 +1,26 @@
 """The platforms there are. To add one: its module, a line here, its pair of staging models, its sandbox, its tests."""
 
+from collections.abc import Sequence
+
 from extractors.discord import Discord
 from extractors.discourse import Discourse
 from extractors.fourchan import Fourchan
+from extractors.lemmy import Lemmy
 from extractors.platform import Community, Platform
 
-PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Discourse, Discord)
+PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Lemmy, Discourse, Discord)
 
 
-def recognise(platforms: list[Platform], url: str) -> Community:
+def recognise(platforms: Sequence[Platform], url: str) -> Community:
     """The community that a pasted URL or key names. Raises ValueError with what is accepted."""
-    for platform in platforms:
-        community = platform.community(url.strip())
-        if community is not None:
-            return community
+    return candidates(platforms, url)[0]
+
+
+def candidates(platforms: Sequence[Platform], url: str) -> list[Community]:
+    """All that a URL may name: some platforms' sites have any host, so only asking tells. Raises ValueError."""
+    found = [community for platform in platforms if (community := platform.community(url.strip())) is not None]
+    if found:
+        return found
     known = ", ".join(platform.name for platform in platforms)
     raise ValueError(
         f"{url!r} names no community of {known}: paste its URL, such as https://boards.4chan.org/po/ or"

@@ -51,7 +51,7 @@ def lake_asset(
         hours = hours_of(context, config)
         asked = pipeline.asked(platform, hours, config.refresh)
         if not asked:
-            context.log.info("Nobody followed on %s wants any of these %d hours read.", platform.name, len(hours))
+            context.log.info("Nobody tracked on %s wants any of these %d hours read.", platform.name, len(hours))
         run_id = context.run.run_id.replace("-", "")[:12]
         commits = list(_told(context, pipeline.crawl(platform, asked, run_id, config.refresh), len(asked)))
         for error, hours_without in errors(commits).items():

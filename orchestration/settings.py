@@ -31,13 +31,14 @@ class Settings:
     start: datetime
     extract_cron: str = "25 * * * *"
     load_cron: str = "35 * * * *"
-    poll_cron: str | None = None
+    poll_cron: str = "*/10 * * * *"
     schedules_on: bool = False
     via: str | None = None
     pace: Pace | None = None
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -59,13 +60,14 @@ class Settings:
             start=get.hour("START") or _remembered_start(home, clock_file),
             extract_cron=get.cron("EXTRACT_CRON", cls.extract_cron),
             load_cron=get.cron("LOAD_CRON", cls.load_cron),
-            poll_cron=get.cron("POLL_CRON", "") or None,
+            poll_cron=get.cron("POLL_CRON", cls.poll_cron),
             schedules_on=get.switch("SCHEDULES"),
             via=get.url("VIA"),
             pace=get.pace("PACE"),
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},

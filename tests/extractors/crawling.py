@@ -17,7 +17,8 @@ from extractors.discourse import Discourse
 from extractors.fourchan import COUNTERS as BOARD_COUNTERS
 from extractors.fourchan import Fourchan
 from extractors.http import Http
-from extractors.lake import Commit, Lake, Receipt
+from extractors.lake import Commit, Lake, Receipt, Tracked
+from extractors.lemmy import Lemmy
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Entity, Platform, Window, floor_hour
 from extractors.store import Folder
@@ -40,6 +41,9 @@ PRIVATE = Community("discourse:private.example", "private.example")
 CHAT = Community(f"discord:{GENERAL}", DISCORD_HOST)
 QUESTIONS = Community(f"discord:{HELP}", DISCORD_HOST)
 SECRETS = {DISCORD_HOST: headers(DISCORD_TOKEN)}
+FOLDING = Community("lemmy:lemmy.example/folding", "lemmy.example")
+TRAILS = Community("lemmy:old.lemmy.example/trails", "old.lemmy.example")
+MAPS = Community("lemmy:new.lemmy.example/maps", "new.lemmy.example")
 ARCHIVES = {"po": "https://archive.example"}
 VOLATILE = BOARD_COUNTERS | FORUM_COUNTERS | {"mood"}  # which is what a fault adds
 
@@ -51,8 +55,16 @@ def fourchan(**options: Any) -> Fourchan:
     return Fourchan(**{"pace": FAST} | options)
 
 
+def lemmy(**options: Any) -> Lemmy:
+    return Lemmy(**{"pace": FAST} | options)
+
+
 def discourse(**options: Any) -> Discourse:
     return Discourse(**{"pace": FAST} | options)
+
+
+def track(lake: Lake, community: Community, since: datetime) -> None:
+    lake.track(Tracked(community.key, community.instance, since, since))
 
 
 def discord(**options: Any) -> Discord:

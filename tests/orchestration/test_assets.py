@@ -12,7 +12,7 @@ from orchestration.dbt import Dbt
 from orchestration.definitions import build_defs
 from orchestration.pipeline import Pipeline
 from orchestration.warehouse import Warehouse
-from tests.orchestration.conftest import follow
+from tests.orchestration.conftest import track
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -67,7 +67,7 @@ def test_a_range_is_one_load_and_one_dbt_call(
 
 
 def test_one_community_that_fails_stops_nobody(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
-    follow(pipeline, "fourchan:broken")
+    track(pipeline, "fourchan:broken")
     result = run(pipeline, instance, 0, 1)
     assert result.success
     checks = {(c.asset_key.path[-1], c.check_name): c for c in result.get_asset_check_evaluations()}

@@ -51,8 +51,8 @@ def test_keys_by_host() -> None:
         ["crawl", "--since", "soon"],
         ["crawl", "--since", "2026-11-01T05", "--until", "2026-11-01T04"],
         ["crawl", "--since", "2026-11-01T05", "--platform", "myspace"],
-        ["follow", "https://myspace.example/tom"],
-        ["unfollow", "fourchan:po"],
+        ["track", "https://myspace.example/tom"],
+        ["untrack", "fourchan:po"],
         ["up", "--communities", "/no/such.toml"],
     ],
 )
