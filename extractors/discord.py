@@ -57,6 +57,7 @@ STRINGS = (
 )
 INTEGERS = "type flags position reference_type reaction_count"
 BOOLEANS = "author_bot pinned tts mention_everyone"
+PINNED = 1 << 1  # a flag of a forum's thread
 THREAD_STRINGS = "id guild_id parent_id owner_id name topic last_message_id"
 THREAD_INTEGERS = "type flags message_count member_count total_message_sent rate_limit_per_user auto_archive_duration"
 
@@ -70,11 +71,12 @@ class Discord(Platform):
 
     name = "discord"
     threads = _schema(
-        {pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS, pa.bool_(): "archived locked nsfw",
-         TIMESTAMP: "archive_timestamp create_timestamp", TEXTS: "tags"}
+        {pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS, pa.bool_(): "archived locked pinned nsfw",
+         TIMESTAMP: "last_message_at archive_timestamp create_timestamp", TEXTS: "tags"}
     )  # fmt: skip
     posts = _schema(
-        {pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): BOOLEANS, TIMESTAMP: "timestamp edited_timestamp",
+        {pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): BOOLEANS,
+         TIMESTAMP: "timestamp edited_timestamp author_created_at",
          TEXTS: "attachment_ids"}
     )  # fmt: skip
     memory = "hour"
@@ -127,13 +129,18 @@ class Discord(Platform):
             return discord_export.parse(entity, community, record)
         created = created_at(record["id"])
         if entity == "threads":
-            return Parsed(record["id"], None, created, {**record, **(record.get("thread_metadata") or {})})
+            more = {
+                "last_message_at": (last := record.get("last_message_id")) and created_at(last).isoformat(),
+                "pinned": bool(int(record.get("flags") or 0) & PINNED),
+            }
+            return Parsed(record["id"], None, created, {**record, **(record.get("thread_metadata") or {}), **more})
         created_at(record["channel_id"])
         author, reference = record["author"], record.get("message_reference") or {}
         fields = {
             **record,
             **{f"author_{name}": value for name, value in author.items()},
             **{f"reference_{name}": value for name, value in reference.items()},
+            "author_created_at": created_at(author["id"]).isoformat(),
             "guild_id": community.name.partition("/")[0],
             "reaction_count": sum(reaction["count"] for reaction in record.get("reactions") or []),
             "attachment_ids": discord_text.files(record),

@@ -132,6 +132,7 @@ def fields(record: Record, guild: str) -> Record:
         "edited_timestamp": _iso(record.get("timestampEdited")),
         "pinned": record.get("isPinned"),
         "author_id": author.get("id"),
+        "author_created_at": created_at(author["id"]).isoformat(),
         "author_username": author.get("name"),
         "author_global_name": author.get("nickname"),
         "author_discriminator": author.get("discriminator"),
