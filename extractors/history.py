@@ -92,11 +92,13 @@ def history(
     clock: Callable[[], datetime],
     scratch: Path,
     seconds: float = RUN_SECONDS,
+    chunk: int = CHUNK,
 ) -> Iterator[tuple[Commit, Progress]]:
     """Go on with the past of a community, or begin it anew if it is finished; yield each chunk's commit as it is made.
 
-    Ends when the past is read, after `seconds`, or with a failure, which is in the last commit's receipt and in the
-    log. Yields nothing if another run is at it. Raises StoreError where the lake cannot be used.
+    `seconds`: how long it goes on; `chunk`: rows after which it commits. Ends when the past is read or the time is up,
+    or with a failure, which is in the last commit's receipt and in the log. Yields nothing if another run is at it.
+    Raises StoreError where the lake cannot be used.
     """
     lock = scratch / "history" / f"{quote(community.key, safe=':')}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ def history(
             before = progress(lake, community)
             if before is None or before.finished or since < instant(before.since):
                 before = Progress(since.isoformat(), clock().isoformat())
-            yield from _Run(platform, community, before, lake, http, run_id, clock, scratch, seconds).chunks()
+            yield from _Run(platform, community, before, lake, http, run_id, clock, scratch, seconds, chunk).chunks()
     except filelock.Timeout:
         log.warning("%s: another run is reading its past", community.key)
 
@@ -124,11 +126,12 @@ class _Run:
         clock: Callable[[], datetime],
         scratch: Path,
         seconds: float,
+        chunk: int,
     ) -> None:
         self._platform, self._community, self._lake = platform, community, lake
         self._http, self._run_id, self._clock, self._scratch = http.apart(), run_id, clock, scratch
         self._progress = before
-        self._until = time.monotonic() + seconds
+        self._until, self._chunk = time.monotonic() + seconds, chunk
         self._looked = self._began = time.monotonic()
         self._columns = {entity: Columns(platform, entity, community, run_id) for entity in entities(platform)}
         self._receipt = Receipt(community.instance)
@@ -146,7 +149,7 @@ class _Run:
                     continue
                 self._progress = replace(self._progress, cursor=page.state)
                 late = time.monotonic() >= self._until
-                if late or self._rows >= CHUNK or time.monotonic() - self._began >= CHUNK_SECONDS:
+                if late or self._rows >= self._chunk or time.monotonic() - self._began >= CHUNK_SECONDS:
                     yield self._commit()
                 if late:
                     return
