@@ -31,7 +31,7 @@ def history(platform: "Discord", api: Api, since: datetime, cursor: State | None
         del containers[: ids.index(cursor["channel"])]
     for number, channel in enumerate(containers, len(ids) - len(containers)):
         for page in past.channel(channel):
-            done = (number + past.share(channel, page.state or {})) / len(ids)
+            done = (number + past.share(channel, page.state)) / len(ids)
             page.progress = (int(done * 1_000_000), 1_000_000)
             yield page
 
@@ -67,12 +67,15 @@ class Past:
                 had_archived |= part in ("public", "private")
                 yield from self._thread(channel, thread, part)
 
-    def share(self, channel: Record, state: State) -> float:
+    def share(self, channel: Record, state: State | None) -> float:
         """How much of a channel is done, by its times."""
-        if state.get("part", "messages") == "messages":
-            now = created_at(str(state["before"])) if state.get("before") else self._begun
-        else:
-            now = instant(state["at"]) if channel["type"] not in WITH_MESSAGES else self._since
+        if state is None:
+            return 0.0
+        part, now = state["part"], self._since
+        if part == "messages" and state["before"]:
+            now = created_at(str(state["before"]))
+        elif part in PARTS[1:-1] and channel["type"] not in WITH_MESSAGES:
+            now = self._begun if part == "active" else instant(state["at"])
         start = max(self._since, created_at(channel["id"]))
         whole = (self._begun - start).total_seconds()
         return min(1.0, max(0.0, (self._begun - now).total_seconds() / whole)) if whole > 0 else 1.0

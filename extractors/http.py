@@ -233,10 +233,10 @@ class Http:
             host = host_of(url)
             exposed = encrypted and not url.lower().startswith("https:")
             secrets = {} if exposed else self._secrets.get(host, {})
-            if secrets and host in self._unauthorized:
-                came = f"{self._unauthorized[host]} to an earlier request, so this one was not sent"
-                raise errors.Refused(url, expected="a host that takes our key", came=came)
             with self._gate(host).enter(pace, stop, request.route) as waited:
+                if secrets and host in self._unauthorized:
+                    came = f"{self._unauthorized[host]} to an earlier request, so this one was not sent"
+                    raise errors.Refused(url, expected="a host that takes our key", came=came)
                 self.stats.add(host, Usage(requests=1, waited=waited))
                 answer = self._wire.get(url, self._headers | _agent(request, self._headers) | secrets | condition)
             observed_at = self._clock()

@@ -140,7 +140,7 @@ class _Invention:
         self._vary(rng, channel, message, document, starter)
         message.versions = [Version(now, compact_json(document))]
         later = now
-        if document["type"] in (0, 19) and not starter:
+        if document["type"] in (0, 19) and "message_snapshots" not in document:
             while rng.random() < 0.07:
                 later = round(later + words.delay(rng, 2), 3)
                 document |= {"content": _says(rng), "edited_timestamp": iso(later)}
