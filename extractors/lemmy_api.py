@@ -219,15 +219,18 @@ class Numbered(Feed):
     def find(self, end: datetime, batch: list[Item], mark: Mark) -> list[Item]:
         assert isinstance(mark, int)
         low, high, step, here = 0, self.most + 1, 1, mark
+        found: tuple[list[Item], Mark] | None = None
         while True:
             if batch and batch[-1].created >= end:
                 low = here
             elif here == 1 or (batch and batch[0].created >= end):
                 return batch
             else:
-                high = here
+                high, found = here, (batch, self.next)
             if high - low <= 1:
-                return batch if here == high else self.read(high)
+                batch, self.next = found or (self.read(high), self.next)
+                self.cut = high > self.most
+                return batch
             if high > self.most:
                 here = min(low + step, self.most)
             else:

@@ -120,7 +120,9 @@ def _of_a_post(instance: Instance, state: State) -> tuple[Page, list[Record]]:
     else:
         sort = "Old" if number >= 0 else "New"
         records, _ = instance.list("comment", sort, post_id=id, page=abs(number) or 1)
-        following = 0 if len(records) < PER_PAGE else (number or 1) + (1 if number >= 0 else -1)
+        newest = max((item.created.timestamp() for item in instance.comments().items(records, None)), default=0.0)
+        ended = len(records) < PER_PAGE or (sort == "Old" and newest >= state["before"])  # the rest is known
+        following = 0 if ended else (number or 1) + (1 if number >= 0 else -1)
     note = None
     if following > LAST_PAGE:
         following = -1

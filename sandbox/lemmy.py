@@ -55,7 +55,7 @@ class Lemmy(Site):
 
     def _document(self, request: Request, at: float) -> Payload:
         match = re.fullmatch(r"/api/(v3|v4)/(site|community|post|comment|post/list|comment/list)", request.path)
-        version = VERSIONS[request.host]
+        version = self.version(request.host)
         if not match or (match[1] == "v4" and version < (1, 0, 0)):
             raise Refusal("not_found", 404)
         if match[2] == "site":
@@ -72,6 +72,9 @@ class Lemmy(Site):
             return _list_v4(community, kind, request, at)
         return _list_v3(community, kind, request, at)
 
+    def version(self, host: str) -> tuple[int, int, int]:
+        return VERSIONS[host]
+
     def _community(self, request: Request) -> LemmyCommunity:
         name = (request.argument("community_name") or request.argument("name") or "").lower()
         name = name.removesuffix(f"@{request.host}")
@@ -84,7 +87,7 @@ class Lemmy(Site):
         for spec in COMMUNITIES.values():
             if spec.host == request.host and (found := _by_id(self._world.lemmy_community(spec.key), kind, id, at)):
                 return {f"{kind}_view": found}
-        raise Refusal(f"couldnt_find_{kind}" if VERSIONS[request.host] < (1, 0, 0) else "not_found", 404)
+        raise Refusal(f"couldnt_find_{kind}" if self.version(request.host) < (1, 0, 0) else "not_found", 404)
 
 
 def _by_id(community: LemmyCommunity, kind: str, id: int, at: float) -> Payload | None:

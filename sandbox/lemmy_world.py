@@ -25,6 +25,7 @@ COMMUNITIES = {
         LemmySpec("new.lemmy.example", "maps", "Maps", (1, 0, 0), 20),
     )
 }
+SHARED = 5  # communities that share the ids of an instance, at most
 ACTIVE = 40  # posts that are still commented
 _NAMES = ("anna", "bjorn", "chidi", "dora", "emeka", "fatima", "goro", "hanne", "ivo", "jun", "kaya", "liv")
 
@@ -43,7 +44,8 @@ class _Invention:
         self._people = [_person(self._rng, spec, id) for id in range(1, 30 + int(self._rate))]
         self._stock = words.sentences(self._rng, 300)
         self._serial = 100
-        self._ids = {"post": 1000, "comment": 5000}
+        first = list(COMMUNITIES).index(spec.key)
+        self._ids = {"post": 1000 + first, "comment": 5000 + first}
         self._posts: list[LemmyPost] = []
         self._comments: list[LemmyComment] = []
         self._active: list[LemmyPost] = []
@@ -126,7 +128,7 @@ class _Invention:
 
     def _arrive(self, now: float, item: LemmyItem) -> None:
         kind = "comment" if isinstance(item, LemmyComment) else "post"
-        self._ids[kind] += 1 + int(self._chance.expovariate(1 / self._spec.stride))
+        self._ids[kind] += SHARED * (1 + int(self._chance.expovariate(1 / self._spec.stride)))
         item.id = self._ids[kind]
         if isinstance(item, LemmyComment):
             item.post.talk.append(now)
