@@ -283,7 +283,8 @@ class Big(Instances):
     def __init__(self, version: tuple[int, int, int], talks: Sequence[int]) -> None:
         spec = LemmySpec(FOLDING.instance, "folding", "Many", version, 1)
         author, said = {"id": 1, "name": "anna", "bot_account": False}, b'{"name": "n", "content": "c"}'
-        posts, comments = [], []
+        posts: list[LemmyPost] = []
+        comments: list[LemmyComment] = []
         time, number = START.timestamp(), 0
         for count in talks:
             post = LemmyPost(len(posts) + 1, time, [Version(time, said)], arrived=time, author=author)
@@ -330,7 +331,7 @@ def test_posts_with_many_comments_are_read_page_by_page(tmp_path: Path) -> None:
     with Sandbox(now=site.end, sites=[site]) as sandbox:
         rows = [row.post_id for page in read(sandbox, FOLDING, tmp_path) for row in page.posts]
         assert set(rows) == listed_in(site)
-        assert crawler_asked(sandbox, "max_depth") == 2 and crawler_asked(sandbox, "post_id") == 2 + 7 + 7 + 15
+        assert asked_with(sandbox, "max_depth") == 2 and asked_with(sandbox, "post_id") == 2 + 8 + 7 + 16 + 1
 
 
 def test_a_post_with_more_comments_than_an_instance_lists_is_said(tmp_path: Path) -> None:
@@ -354,7 +355,7 @@ def listed_in(site: Big) -> set[str]:
     return {key(item) for item in site.made.posts()}
 
 
-def crawler_asked(sandbox: Sandbox, words: str) -> int:
+def asked_with(sandbox: Sandbox, words: str) -> int:
     return sum(words in one.target for one in sandbox.requests)
 
 

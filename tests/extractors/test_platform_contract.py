@@ -20,6 +20,7 @@ from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.extractors.crawling import (
     CHAT,
+    FOLDING,
     FORUM,
     MINUTE,
     OLD,
@@ -27,11 +28,13 @@ from tests.extractors.crawling import (
     PO,
     QUESTIONS,
     START,
+    TRAILS,
     Crawler,
     client,
     discord,
     discourse,
     fourchan,
+    lemmy,
 )
 
 WINDOW = Window(START + 5 * HOUR, START + 8 * HOUR)
@@ -40,7 +43,8 @@ WINDOW = Window(START + 5 * HOUR, START + 8 * HOUR)
 @dataclass(frozen=True)
 class Case:
     """A platform, two of its communities in the sandbox, and of the first: its host, the path that lists its newest,
-    the path of its posts, a post's key, another field of a declared number, URLs of it."""
+    the path of its posts, a post's key, another field of a declared number, URLs of it. `within`: under which names a
+    payload holds the record itself, where it stands beside others."""
 
     platform: Platform
     first: Community
@@ -51,12 +55,22 @@ class Case:
     key: str
     number: str
     urls: tuple[str, ...]
+    within: tuple[str, ...] = ()
+
+    def own(self, payload: str | bytes) -> dict[str, Any]:
+        record = orjson.loads(payload)
+        found: dict[str, Any] = next((record[name] for name in self.within if name in record), record)
+        return found
 
 
 CASES = {
     "fourchan": Case(
         fourchan(), PO, OUT, r"a\.4cdn\.org", r"/po/threads\.json", "/po/thread/", "no", "time",
         ("https://boards.4chan.org/po/", "https://boards.4chan.org/po/thread/570368/a-slug", "/po/"),
+    ),
+    "lemmy": Case(
+        lemmy(), FOLDING, TRAILS, r"lemmy\.example", "/api/v3/post/list", "/api/v3/comment/list", "id", "creator_id",
+        ("!folding@lemmy.example", "lemmy.example/c/folding", "https://lemmy.example/c/folding"), ("comment", "post"),
     ),
     "discourse": Case(
         discourse(), FORUM, OLD, r"forum\.example", r"/posts\.json", r"/posts\.json", "id", "post_type",
@@ -243,13 +257,13 @@ def test_a_quarantined_record_lands_is_counted_and_heals(crawler: Crawler, case:
     commits = crawler.crawl(WINDOW, case.first)
     assert sum(commit.communities[case.first.key].parse_errors for commit in commits) >= 1
     bad = [row for row in crawler.rows() if row["parse_error"]]
-    assert len(bad) == 1 and orjson.loads(bad[0]["payload"])[case.number] == "odd" and bad[0][case.number] is None
+    assert len(bad) == 1 and case.own(bad[0]["payload"])[case.number] == "odd" and bad[0][case.number] is None
     crawler.sandbox.faults.clear()
     crawler.sandbox.now += 2 * MINUTE
     crawler.crawl(WINDOW, case.first)
     healed = [row for row in crawler.rows() if row["run_id"] == "run0002" and row["parse_error"] is None]
-    record = orjson.loads(bad[0]["payload"])
-    assert any(name in record and orjson.loads(row["payload"]).get(name) == record[name] for row in healed
+    record = case.own(bad[0]["payload"])
+    assert any(name in record and case.own(row["payload"]).get(name) == record[name] for row in healed
                for name in ("id", "no"))  # fmt: skip
     assert not any(row["gone"] for row in crawler.rows())
     crawler.crawl(WINDOW, case.first)
@@ -267,7 +281,7 @@ def test_a_record_without_its_key_makes_no_deletion(crawler: Crawler, case: Case
     gone = {row["post_id"].rpartition("/")[2] for row in crawler.rows() if row["gone"]}
     assert not gone & stand
     lost = [row for row in crawler.rows() if row["parse_error"]]
-    assert all(orjson.loads(row["payload"])[case.key] is None for row in lost) and len(lost) >= 1
+    assert all(case.own(row["payload"])[case.key] is None for row in lost) and len(lost) >= 1
 
 
 def test_a_key_stays_out_of_everything_that_is_kept(
