@@ -179,15 +179,17 @@ class Past:
     def _look(self, edge: list[Any]) -> None:
         """Take what was bumped since the last look."""
         looked, offset = self._at["looked"], 0
+        seen: set[str] = set()
         now: float | None = None
         while True:
             threads, _ = self._board.threads(offset)
             now = now or self._board.observed_at.timestamp()
             old = [thread for thread in threads if not thread.on_top and thread.active < looked]
             self._take([thread for thread in threads if thread.on_top or thread.active >= looked], [looked, edge[0]])
-            if old or not threads:
+            if old or seen >= {thread.tid for thread in threads}:
                 self._at["looked"] = now - 1
                 return
+            seen |= {thread.tid for thread in threads}
             offset += PER_PAGE - 1
 
     def _take(self, threads: list[Listed], bumped: list[Any] | None) -> None:

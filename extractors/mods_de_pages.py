@@ -117,13 +117,16 @@ class Board:
         found: dict[str, Listed] = {}
         for _ in range(CROSSED):
             offset, began, deep = 0, None, False
+            seen: set[str] = set()
             while True:
                 threads, _ = self.threads(offset)
                 began = began or self.observed_at.timestamp()
                 found |= {thread.tid: thread for thread in threads if thread.active >= start}
                 usual = [thread.active for thread in threads if not thread.on_top]
-                if not threads or (usual and min(usual) < start):
+                new = {thread.tid for thread in threads} - seen
+                if not new or (usual and min(usual) < start):  # what stands on top stands on every page
                     break
+                seen |= new
                 offset, deep = offset + PER_PAGE - 1, True  # one again, in case that one has left
             if not deep:  # a single page is the board of one moment
                 return found
