@@ -22,7 +22,7 @@ from extractors.platform import Community, Entity, Parsed, Record, instant
 CHUNK = 2**20
 LONGEST = 2**26  # bytes of one message; a file that has none so far is damaged
 MESSAGES = re.compile(r'(?<!\\)"messages"\s*:\s*\[')
-COUNT = re.compile(r'"messageCount"\s*:\s*(\d+)')
+COUNT = re.compile(r'"messageCount"\s*:\s*(\d+)\s*[,}]')
 BETWEEN = re.compile(r"[\s,]*")
 DECODER = json.JSONDecoder(strict=False)  # control characters are possible
 AVATAR = re.compile(r"/avatars/\d+/(\w+)")

@@ -191,6 +191,8 @@ def parse_again(platform: Platform, entity: Entity, old: pa.Table) -> pa.Table:
         parsed = platform.row(entity, community, orjson.loads(row["payload"]), row["observed_at"], source)
         if parsed.error:
             parsed = parsed._replace(**{name: row[name] for name in ("thread_id", "post_id", "created_at")})
+        if parsed.thread_id is None:  # an export says it of a whole file
+            parsed = parsed._replace(thread_id=row["thread_id"])
         parts.append(table(platform, entity, community, row["run_id"], [parsed]))
     return pa.concat_tables(parts, promote_options="default")
 

@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     command("communities", _communities, "show who is tracked, and how they do")
     history = command("history", _history, "go on with the past of a community, or read it again if it is finished")
     history.add_argument("key")
+    exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
+    exports.add_argument("path", type=Path, help="a file, or a folder with exports at any depth")
     command("status", _status, "show what is in lake and warehouse")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
@@ -170,6 +172,16 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
         return 0
     pipeline.load(hours)
     return _build(pipeline, hours)
+
+
+def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    from orchestration.imports import import_exports
+
+    hours, problems = import_exports(pipeline, options.path)
+    if hours:
+        pipeline.load(hours)
+        _build(pipeline, hours)
+    return FAILED if problems else 0
 
 
 def _query(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from extractors.discord_api import headers as discord_headers
 from extractors.pace import Pace
 
 PREFIX = "THREADLAKE_"
@@ -42,6 +43,7 @@ class Settings:
     archives: Mapping[str, str] = field(default_factory=dict)
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    discord_token: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -71,6 +73,7 @@ class Settings:
             archives=get.mapping("ARCHIVES"),
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
+            discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
         )
 
     @property
@@ -103,6 +106,8 @@ class Settings:
                 found[host] = {"Api-Key": key, "Api-Username": user}
             elif value:
                 found[host] = {"User-Api-Key": value}
+            elif host == "discord.com" and self.discord_token:
+                found[host] = discord_headers(self.discord_token)
         return found
 
 
@@ -190,6 +195,13 @@ def parse_hour(text: str, what: str) -> datetime:
         raise SettingsError(f"{what} must be an ISO date or time such as 2026-11-22T13, not {text!r}.") from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _bot_token(value: str) -> str | None:
+    try:
+        return value if value and discord_headers(value) else None
+    except ValueError as problem:
+        raise SettingsError(f"DISCORD_TOKEN must be a bot's. {problem}") from None
 
 
 def _remembered_start(home: Path, clock_file: Path | None) -> datetime:

@@ -90,7 +90,7 @@ class Guild(Community):
     @cached_property
     def shown(self) -> list[Channel]:
         """The channels and threads that the bot may read, of this community."""
-        mine = [c for c in self.by_id.values() if not self.only or self.only in (c.id, c.parent)]
+        mine = [c for _, c in sorted(self.by_id.items()) if not self.only or self.only in (c.id, c.parent)]
         return [c for c in mine if not c.denied and not (c.is_thread and self.by_id[c.parent or 0].denied)]
 
     def posts(self) -> Iterator[Message]:
@@ -156,9 +156,7 @@ class Guild(Community):
         return document | {
             "owner_id": channel.owner,
             "message_count": max(0, shown - 1),
-            "member_count": min(
-                50, len({orjson.loads(m.versions[0].payload)["author"]["id"] for m in channel.messages})
-            ),
+            "member_count": min(50, 1 + sent // 2),
             "total_message_sent": max(0, sent - 1),
             "applied_tags": channel.tags,
             "thread_metadata": {
