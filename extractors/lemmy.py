@@ -52,7 +52,7 @@ COUNTERS = frozenset((
     "newest_comment_time_necro_at", "hot_rank", "hot_rank_active", "controversy_rank", "scaled_rank", "report_count",
     "unresolved_report_count",
 ))  # fmt: skip
-PEOPLE = "creator_name creator_display_name creator_actor_id creator_avatar"
+PEOPLE = "creator_name creator_display_name creator_actor_id creator_avatar creator_bio"
 THREAD_STRINGS = f"name url body ap_id thumbnail_url embed_title embed_description alt_text {PEOPLE}"
 THREAD_INTEGERS = "id creator_id community_id language_id comments score upvotes downvotes"
 THREAD_BOOLEANS = (
@@ -200,6 +200,8 @@ class Lemmy(Platform):
         fields |= {f"creator_{name}": value for name, value in creator.items() if name != "id"}
         fields["creator_actor_id"] = creator.get("actor_id") or creator.get("ap_id")
         fields["creator_published"] = _iso(creator.get("published") or creator.get("published_at"))
+        if "creator_banned" in record:  # 1.0 says it beside the person
+            fields["creator_banned"] = record["creator_banned"]
         fields["creator_is_moderator"] = record.get("creator_is_moderator")
         if kind == "comment":
             path = own["path"].split(".")
