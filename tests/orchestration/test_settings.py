@@ -72,3 +72,11 @@ def test_a_lake_that_cannot_be_read_is_a_sentence(
     monkeypatch.setenv("THREADLAKE_HOME", str(tmp_path))
     assert main(["status"]) == 1
     assert "it is a file, not a folder" in capsys.readouterr().err
+
+
+def test_only_a_bot_has_a_discord_token() -> None:
+    settings = Settings.from_env({"DISCORD_TOKEN": "not-a-real-token"})
+    assert settings.secrets(["discord.com"]) == {"discord.com": {"Authorization": "Bot not-a-real-token"}}
+    assert "not-a-real-token" not in repr(settings) and not Settings.from_env({}).secrets(["discord.com"])
+    with pytest.raises(SettingsError, match=r"DISCORD_TOKEN must be a bot's.*a user's token is refused"):
+        Settings.from_env({"DISCORD_TOKEN": "mfa.a-users-own"})
