@@ -185,7 +185,7 @@ class Lemmy(Platform):
         return About(_community(host, name), own.get("title") or own["name"], total)
 
     def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
-        return lemmy_history.history(self, Instance(community, http, self.pace), since, cursor)
+        yield from lemmy_history.history(self, Instance(community, http, self.pace), since, cursor)
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         kind = "comment" if "comment" in record else "post"
