@@ -10,6 +10,7 @@ stood below the place we had come to. One request of a step: a page of the board
 import base64
 import zlib
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def history(
     platform: "ModsDe", community: Community, since: datetime, board: Board, cursor: State | None
 ) -> Iterator[Page]:
     """See `Platform.history`. A step that yields nothing but a cursor yields it all the same."""
-    past = Past(platform, community, since.timestamp(), board, {**START, **(cursor or {})})
+    past = Past(platform, community, since.timestamp(), board, deepcopy({**START, **(cursor or {})}))
     failed: CrawlError | None = None
     while True:
         try:
@@ -79,7 +80,7 @@ class Past:
 
     def __init__(self, platform: "ModsDe", community: Community, since: float, board: Board, cursor: State) -> None:
         self._platform, self._community, self._since, self._board = platform, community, since, board
-        self._at: dict[str, Any] = {**cursor, "queue": [list(item) for item in cursor["queue"]]}
+        self._at: dict[str, Any] = cursor
         self._authors = Seen(cursor["authors"])
 
     @property
@@ -89,7 +90,7 @@ class Past:
         return self._at["done"], self._at["done"] if finished else max(self._at["whole"], self._at["done"])
 
     def state(self) -> State:
-        return {**self._at, "queue": [list(item) for item in self._at["queue"]], "authors": self._authors.packed()}
+        return deepcopy(self._at) | {"authors": self._authors.packed()}
 
     def skip(self) -> bool:
         """Give up on the thread being read; False if it is not a thread that fails."""
@@ -153,7 +154,6 @@ class Past:
         if edge is None:
             self._at["whole"] = number(record, "number-of-threads") + number(record, "number-of-replies")
             self._at |= {"began": now, "looked": now - 1}
-            self._take([thread for thread in threads if thread.on_top], None)
         elif not self._at["back"] and self._at["offset"] and (not usual or usual[0].active < edge[0]):
             self._at["offset"] -= PER_PAGE - 1  # threads have left, so some moved up behind our back
             self._at["back"] = True
@@ -164,9 +164,12 @@ class Past:
         self._at["ended"] = (not fresh and len(usual) < 2) or any(thread.active < self._since for thread in fresh)
         if edge is not None:
             self._look(edge)
+        on_top = [thread for thread in threads if thread.on_top] if edge is None else []
         leapt = set(self._at["leapt"])
-        taken = [thread for thread in fresh if thread.active >= self._since and thread.tid not in leapt]
+        taken = [thread for thread in fresh + on_top if thread.active >= self._since and thread.tid not in leapt]
+        taken.sort(key=lambda thread: -thread.active)
         self._at["queue"] += [[thread.tid, thread.pages, False, None] for thread in taken]
+        self._at["leapt"] += [thread.tid for thread in on_top]
         if fresh:
             self._at["back"] = False
             last = fresh[-1].active

@@ -115,22 +115,21 @@ class Board:
     def since(self, start: float) -> dict[str, Listed]:
         """All threads with a post since `start`. One that is bumped meanwhile leaps over us: so we look again."""
         found: dict[str, Listed] = {}
+        edge = start
         for _ in range(CROSSED):
-            offset, began, deep = 0, None, False
-            seen: set[str] = set()
+            offset, began = 0, 0.0
             while True:
                 threads, _ = self.threads(offset)
                 began = began or self.observed_at.timestamp()
-                found |= {thread.tid: thread for thread in threads if thread.active >= start}
-                usual = [thread.active for thread in threads if not thread.on_top]
-                new = {thread.tid for thread in threads} - seen
-                if not new or (usual and min(usual) < start):  # what stands on top stands on every page
+                new = [thread for thread in threads if thread != found.get(thread.tid)]
+                found |= {thread.tid: thread for thread in new}
+                # what stands on top stands on every page, so the end is where nothing is new
+                if not new or min((thread.active for thread in threads if not thread.on_top), default=edge) < edge:
                     break
-                seen |= new
-                offset, deep = offset + PER_PAGE - 1, True  # one again, in case that one has left
-            if not deep:  # a single page is the board of one moment
-                return found
-            start = began - 1
+                offset += PER_PAGE - 1  # one again, in case that one has left
+            if not offset:  # a single page is the board of one moment
+                return {tid: thread for tid, thread in found.items() if thread.active >= start}
+            edge = began - 1
         raise Malformed(f"{BASE}xml/board.php?BID={self.id}", self.community.key, "a listing that holds still", "none")
 
     def page(self, thread: str, page: int) -> ThreadPage:

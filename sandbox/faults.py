@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import orjson
 
 from sandbox import mods_de_xml
-from sandbox.site import HTML, TEXT, Request, Response
+from sandbox.site import HTML, JSON, TEXT, Request, Response
 
 Kind = Literal[
     "429",  # with Retry-After
@@ -145,6 +145,8 @@ def _edited(response: Response, edit: Callable[[Any], Any]) -> Response:
         return response
     if response.content_type == mods_de_xml.XML:
         return replace(response, body=mods_de_xml.edited(response.body, edit))
+    if response.content_type != JSON:
+        return response
     return replace(response, body=orjson.dumps(edit(orjson.loads(response.body))))
 
 
