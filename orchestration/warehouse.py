@@ -156,8 +156,8 @@ class Warehouse:
             return {name for (name,) in found.fetchall()}
 
     def purge(self, key: str, renamed: Mapping[str, str | None]) -> bool:
-        """Delete a community's rows from every table, and give what is merged its commits' new names; whether there was
-        a table of clean rows."""
+        """Delete a community's rows from every table, and give what is merged its commits' new names; whether there are
+        authors left to be worked out anew."""
         if not self.path.exists():
             return False
         with self.open() as connection:
@@ -177,9 +177,14 @@ class Warehouse:
                         "from (select unnest($names) as pair) as fresh where known.commit_id = fresh.pair[1]",
                         {"names": names},
                     )
+            authors = exists(connection, "clean", "author_names") and exists(connection, "clean", "authors")
+            if authors:  # whom nobody else's posts show
+                connection.execute(
+                    "delete from clean.authors where key_number not in (select key_number from clean.author_names)"
+                )
             connection.commit()
             connection.execute("checkpoint")  # so that the file does not keep what was deleted
-            return exists(connection, "clean", "author_names")
+            return authors
 
     def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
         """Delete raw partitions that were loaded before then and are merged; return how many. The lake keeps all."""

@@ -32,10 +32,13 @@ def tick(pipeline: Pipeline, instance: dg.DagsterInstance, name: str) -> dg.RunR
     return decided.run_requests[0] if decided.run_requests else str(decided.skip_message)
 
 
-def launch(pipeline: Pipeline, instance: dg.DagsterInstance, name: str) -> dg.ExecuteInProcessResult:
+def launch(
+    pipeline: Pipeline, instance: dg.DagsterInstance, name: str, job_name: str | None = None
+) -> dg.ExecuteInProcessResult:
+    """What the schedule asks for; it is named after its job, where `job_name` does not say otherwise."""
     request = tick(pipeline, instance, name)
     assert isinstance(request, dg.RunRequest), request
-    job = build_defs(pipeline.settings, pipeline).resolve_job_def(request.job_name or name)
+    job = build_defs(pipeline.settings, pipeline).resolve_job_def(job_name or name)
     return job.execute_in_process(
         instance=instance, run_config=request.run_config, partition_key=request.partition_key, tags=request.tags
     )
