@@ -7,26 +7,24 @@ post by post: all comments of a post in one request, or, of one with 300 and mor
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from extractors.lemmy_api import LAST_PAGE, PER_PAGE, TREE, Feed, Instance, Item, Numbered, utc
-from extractors.platform import Page, Record, State
-
-if TYPE_CHECKING:
-    from extractors.lemmy import Lemmy
+from extractors.lemmy_api import PER_PAGE, TREE, Instance, Item, utc
+from extractors.lemmy_feeds import LAST_PAGE, Feed, Numbered, comments_of, posts_of
+from extractors.platform import Page, Platform, Record, State
 
 DEEPEST = 60  # levels; Lemmy allows 50
 NEVER = 4_000_000_000.0
 
 
-def history(platform: "Lemmy", instance: Instance, since: datetime, cursor: State | None) -> Iterator[Page]:
+def history(platform: Platform, instance: Instance, since: datetime, cursor: State | None) -> Iterator[Page]:
     """Always from that of the two lists whose frontier is the newer.
 
     The cursor: `next` and `at`, the mark and the frontier of each list; `newest` and `oldest`, between which progress
     is measured; what was cut: comments from `after` to `before`; `left`, posts whose comments are to be read one by
     one; `last`, the last posts listed; `old`, the next page of the oldest comments. Times are Unix seconds.
     """
-    feeds: dict[str, Feed] = {"post": instance.posts(), "comment": instance.comments()}
+    feeds: dict[str, Feed] = {"post": posts_of(instance), "comment": comments_of(instance)}
     state: State = dict(cursor or {"at": dict.fromkeys(feeds, NEVER), "next": {k: f.top for k, f in feeds.items()}})
     entered: set[str] = set()
     while True:
@@ -78,7 +76,7 @@ def _next(state: State, since: datetime, feeds: dict[str, Feed]) -> str | None:
     return max(open, key=lambda kind: float(state["at"][kind])) if open else None
 
 
-def _cut(platform: "Lemmy", instance: Instance, since: datetime, state: State, feed: Feed) -> Iterator[Page]:
+def _cut(platform: Platform, instance: Instance, since: datetime, state: State, feed: Feed) -> Iterator[Page]:
     """No more pages of the newest comments: find where those of the oldest begin, which they may well overlap."""
     before = state["at"]["comment"]
     low, high, here = 0, LAST_PAGE + 1, LAST_PAGE
@@ -120,7 +118,7 @@ def _of_a_post(instance: Instance, state: State) -> tuple[Page, list[Record]]:
     else:
         sort = "Old" if number >= 0 else "New"
         records, _ = instance.list("comment", sort, post_id=id, page=abs(number) or 1)
-        newest = max((item.created.timestamp() for item in instance.comments().items(records, None)), default=0.0)
+        newest = max((item.created.timestamp() for item in comments_of(instance).items(records, None)), default=0.0)
         ended = len(records) < PER_PAGE or (sort == "Old" and newest >= state["before"])  # the rest is known
         following = 0 if ended else (number or 1) + (1 if number >= 0 else -1)
     note = None
@@ -133,7 +131,7 @@ def _of_a_post(instance: Instance, state: State) -> tuple[Page, list[Record]]:
 
 
 def _page(
-    platform: "Lemmy", instance: Instance, since: datetime, state: State, page: Page, records: list[Record]
+    platform: Platform, instance: Instance, since: datetime, state: State, page: Page, records: list[Record]
 ) -> Page:
     for record in records:
         row = platform.row("posts", instance.community, record, instance.observed_at)
@@ -150,7 +148,7 @@ def _page(
 
 def behind(instance: Instance, start: datetime, before: datetime) -> list[Item]:
     """Comments created in `[start, before)` that the list of the community does not show, newest first."""
-    feed = instance.comments()
+    feed = comments_of(instance)
     posts = [_talk(item) for item in instance.active(start)]
     state: State = {"last": posts, "before": before.timestamp()}
     state["left"] = _left(state, start)

@@ -185,7 +185,8 @@ def test_the_same_post_from_two_instances(crawler: Crawler) -> None:
 def read(
     sandbox: Sandbox, community: Community, locks: Path, cursor: Any = None, since: datetime = START
 ) -> Iterator[Page]:
-    return lemmy().history(community, since, client(sandbox, locks), json.loads(json.dumps(cursor)))
+    http = client(sandbox, locks, timeout=(5, 20))  # on a busy machine no request may count twice
+    return lemmy().history(community, since, http, json.loads(json.dumps(cursor)))
 
 
 def listed(world: World, community: Community, at: datetime, since: datetime = START) -> set[str]:
