@@ -6,9 +6,10 @@ from extractors.discord import Discord
 from extractors.discourse import Discourse
 from extractors.fourchan import Fourchan
 from extractors.lemmy import Lemmy
+from extractors.mods_de import ModsDe
 from extractors.platform import Community, Platform
 
-PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Lemmy, Discourse, Discord)
+PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Lemmy, Discourse, Discord, ModsDe)
 
 
 def recognise(platforms: Sequence[Platform], url: str) -> Community:

@@ -19,6 +19,7 @@ from extractors.fourchan import Fourchan
 from extractors.http import Http
 from extractors.lake import Commit, Lake, Receipt, Tracked
 from extractors.lemmy import Lemmy
+from extractors.mods_de import ModsDe
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Entity, Platform, Window, floor_hour
 from extractors.store import Folder
@@ -44,6 +45,8 @@ SECRETS = {DISCORD_HOST: headers(DISCORD_TOKEN)}
 FOLDING = Community("lemmy:lemmy.example/folding", "lemmy.example")
 TRAILS = Community("lemmy:old.lemmy.example/trails", "old.lemmy.example")
 MAPS = Community("lemmy:new.lemmy.example/maps", "new.lemmy.example")
+PUBLIC = Community("mods_de:14", "forum.mods.de")
+TENTS = Community("mods_de:15", "forum.mods.de")
 ARCHIVES = {"po": "https://archive.example"}
 VOLATILE = BOARD_COUNTERS | FORUM_COUNTERS | {"mood"}  # which is what a fault adds
 
@@ -61,6 +64,10 @@ def lemmy(**options: Any) -> Lemmy:
 
 def discourse(**options: Any) -> Discourse:
     return Discourse(**{"pace": FAST} | options)
+
+
+def mods_de(**options: Any) -> ModsDe:
+    return ModsDe(**{"pace": FAST} | options)
 
 
 def track(lake: Lake, community: Community, since: datetime) -> None:
