@@ -1,4 +1,4 @@
-"""The platforms there are. To add one: its module, a line here, its pair of staging models, its sandbox, its tests."""
+"""The platforms there are. To add one, see the README; `tests/test_new_platform.py` says what is still missing."""
 
 from collections.abc import Sequence
 
@@ -24,6 +24,8 @@ def candidates(platforms: Sequence[Platform], url: str) -> list[Community]:
         return found
     known = ", ".join(platform.name for platform in platforms)
     raise ValueError(
-        f"{url!r} names no community of {known}: paste its URL, such as https://boards.4chan.org/po/ or"
-        " https://delvingbitcoin.org/, or its key, such as fourchan:po or discourse:delvingbitcoin.org"
+        f"{url!r} names no community of {known}: paste its URL, such as https://boards.4chan.org/po/,"
+        " https://lemmy.world/c/technology, https://discord.com/channels/41771983423143937/127121515262115840,"
+        " https://forum.mods.de/bb/board.php?BID=14 or https://delvingbitcoin.org/, or its key, such as fourchan:po or"
+        " discourse:delvingbitcoin.org"
     )
