@@ -25,7 +25,7 @@ def about(platform: "Discourse", community: Community, http: Http, pages: "Pages
         answer = http.get(f"{platform.url(community)}about.json", pace=pages.pace)
         found: Any = answer.json() if answer.status == 200 else None
         if not isinstance(found, dict) or not isinstance(found.get("about"), dict):
-            advice = "paste the address of the forum's own pages; only Discourse forums can be followed by their host"
+            advice = "paste the address of the forum's own pages; only Discourse forums can be tracked by their host"
             raise NotFound(answer.url, community.key, "a Discourse forum", "no /about.json of one", advice)
         host = urlsplit(answer.url).netloc.lower()
         moved = Community(f"discourse:{host}", host)

@@ -305,6 +305,7 @@ class Lake:
                 raw = orjson.loads(self.store.read(name))
             except FileNotFoundError:  # untracked since the listing
                 continue
+            raw = {"tracked_at": raw["since"], "every": 3600} | raw  # which a lake of the first version does not say
             times = {field: datetime.fromisoformat(raw[field]) for field in ("since", "tracked_at")}
             found.append(Tracked(**raw | times | {"every": timedelta(seconds=raw["every"])}))
         return found

@@ -55,7 +55,6 @@ def history_asset(platform: Platform, pipeline: Pipeline) -> dg.AssetsDefinition
         for commit, progress in pipeline.history(known[key], context.run.run_id.replace("-", "")[:12]):
             rows, chunks = rows + commit.rows, chunks + 1
             requests += sum(receipt.requests for receipt in commit.communities.values())
-            context.log.info("%s: %s", key, progress)
         if progress is None:
             return dg.MaterializeResult(metadata={"rows": 0, "state": "another run is reading it"})
         if progress.error:

@@ -29,7 +29,10 @@ LIST, THREAD, TAGS = r"/bb/xml/board\.php", r"/bb/xml/thread\.php", r"/bb/thread
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(start=START, hours=52)
+    world = World(start=START, hours=52)
+    for name in ("14", "15"):  # not while a client waits
+        world.mods_de_board(name)
+    return world
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from extractors.errors import CrawlError
 from extractors.platform import HOUR, Community, Page, Platform, Window
 from extractors.platforms import PLATFORMS, recognise
 from extractors.records import COMMON, entities, schema
@@ -176,6 +177,21 @@ def test_no_record_is_too_odd_to_keep(case: Case, record: Any) -> None:
     for entity in entities(case.platform):
         row = case.platform.row(entity, case.first, record, START)
         assert row.error and row.payload is not None and orjson.loads(row.payload) == record
+
+
+def test_it_says_what_a_community_is(case: Case, sandbox: Sandbox, tmp_path: Path) -> None:
+    about = case.platform.about(case.first, client(sandbox, tmp_path))
+    assert about.community == case.first and about.title.strip() and (about.posts or 1) > 0
+    assert len(sandbox.requests) <= 4
+
+
+@pytest.mark.parametrize("kind", ["500", "html", "cut"])
+def test_a_community_that_cannot_be_asked_about_is_a_sentence(
+    case: Case, sandbox: Sandbox, tmp_path: Path, kind: Any
+) -> None:
+    sandbox.faults.add(Fault(kind))
+    with pytest.raises(CrawlError, match=r"expected .*, got .*; .*\."):
+        case.platform.about(case.first, client(sandbox, tmp_path))
 
 
 # -- what it yields ------------------------------------------------------------------------------------------------
