@@ -44,7 +44,7 @@ BOARD = re.compile(r"^(?:https?://)?forum\.mods\.de/bb/(?:xml/)?board\.php\?(?:.
 THREAD = re.compile(
     r"^(?:https?://)?forum\.mods\.de/bb/(?:xml/)?thread\.php\?(?:.*&)?TID=(\d+)(?:[&#]|$)", re.IGNORECASE
 )
-STRINGS = "is_hidden user icon date message_title message_content message_edited_lastedit_user avatar in_thread"
+STRINGS = "is_hidden user_name icon message_title message_content message_edited_lastedit_user avatar in_thread"
 INTEGERS = (
     "id user_id user_group_id user_locked icon_id date_timestamp message_edited_count "
     "message_edited_lastedit_user_id message_edited_lastedit_date_timestamp avatar_id in_thread_id in_board_id"
@@ -66,7 +66,7 @@ class ModsDe(Platform):
 
     name = "mods_de"
     threads = _schema({pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS, pa.bool_(): FLAGS, TEXTS: "tags"})
-    posts = _schema({pa.string(): STRINGS, pa.int64(): INTEGERS})
+    posts = _schema({pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): "is_opening"})
     authors = _schema(
         {
             pa.string(): "uid name status account rank bars",
@@ -111,7 +111,7 @@ class ModsDe(Platform):
         queue: list[tuple[float, str, ThreadReading, Iterator[ThreadPage]]] = []
         listed = board.since(memory.unread.timestamp()) if memory.unread else {}
         for reading in memory.wanted(listed):
-            pages = board.backwards(reading.thread, reading.guess, reading.start, reading.end)
+            pages = board.backwards(reading.thread, reading.guess, reading.down_to, reading.end)
             heapq.heappush(queue, (-reading.newest, reading.thread, reading, pages))
         for hour in window.hours:
             edge = hour.timestamp() if hour > window.start else 0
@@ -132,7 +132,7 @@ class ModsDe(Platform):
                     memory.forget(thread)
                 except Malformed as problem:
                     failed = failed or problem
-                    reading.broken = True
+                    reading.fail()
                     memory.keep(reading)
                 yield page
                 reading.quarantine(page.quarantined)
@@ -172,6 +172,16 @@ class ModsDe(Platform):
             record["lastpost"] = listed["lastpost"]
         return self.row("threads", community, record, page.observed_at)
 
+    def posts_of(self, community: Community, page: ThreadPage) -> list[Row]:
+        """The rows of a page's posts. The thread of those in quarantine is known all the same."""
+        rows: list[Row] = []
+        for record in page.posts:
+            row = self.row("posts", community, record, page.observed_at)
+            first = page.number == 1 and row.created_at is not None and not rows
+            row.fields["is_opening"] = first and row.fields["date_timestamp"] == page.opened
+            rows.append(row if row.thread_id else row._replace(thread_id=page.thread_id))
+        return rows
+
     def _profiles(self, community: Community, board: Board, memory: Memory) -> Iterator[Page]:
         """Profiles of authors that were not seen for weeks; the pages of one reading are bounded."""
         for user in memory.strangers[:PROFILES]:
@@ -201,6 +211,7 @@ class ModsDe(Platform):
             fields |= {name: bool(fields[name]) for name in FLAGS.split() if name in fields}
             fields["tags"] = record.get("tags")
             return Parsed(str(fields["id"]), None, instant(fields["firstpost_post_date_timestamp"]), fields)
+        fields["user_name"] = fields.pop("user", None)
         thread, time = str(fields["in_thread_id"]), fields["date_timestamp"]
         # some hidden posts have no number of their own
         return Parsed(thread, str(fields["id"] or f"{thread}-{time}"), instant(time), fields)

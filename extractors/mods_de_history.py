@@ -124,7 +124,7 @@ class Past:
             return page
         last = batch.board != self._board.id or (batch.first is not None and batch.first < self._since)
         if batch.board == self._board.id:
-            rows = [self._platform.row("posts", self._community, r, batch.observed_at) for r in reversed(batch.posts)]
+            rows = self._platform.posts_of(self._community, batch)[::-1]
             rows = [row for row in rows if row.created_at is None or row.created_at.timestamp() >= self._since]
             if bumped:
                 before = [row.created_at.timestamp() for row in rows if row.created_at]
@@ -133,7 +133,7 @@ class Past:
                     last, rows = last or bool(before), []
                 else:
                     item[3] = None
-            page.posts = [row if row.thread_id else row._replace(thread_id=thread) for row in rows]
+            page.posts = rows
             if rows and not headed:
                 page.threads = [self._platform.head(self._community, batch, self._board.tags(thread))]
                 item[2] = True

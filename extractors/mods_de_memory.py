@@ -2,8 +2,8 @@
 
 The state: `read` (when each hour of the last days was read), `authors` (when each one's profile was), and `threads`: of
 each that was active in the last weeks its `mark` (last post, replies), whether it was read `whole` up to that, the
-`print` of what it says of itself, when it was `created`, its `tags`, since when something of it is `broken`, and its
-`posts` of the last days: when created, fingerprint, page.
+`print` of what it says of itself, when it was `created`, its `tags`, since when, from when and on which pages (beside
+which posts) something of it is `broken`, and its `posts` of the last days: when created, fingerprint, page.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,10 +28,14 @@ class ThreadReading:
     """One thread, read from the page with its newest post of [start, end) back."""
 
     def __init__(self, thread: str, known: State, listed: Listed | None, start: float, end: float, refresh: bool):
-        self.thread, self.start, self.end = thread, min(start, known.get("broken") or start), end
+        since, down_to, again = known.get("broken") or (start, start, {})
+        self._again: dict[str, list[str]] = again
+        self.thread, self.end = thread, end
+        self.start, self.down_to = min(start, since), min(start, down_to)
         self.record: Record | None = listed.record if listed else None
         self.tags: list[str] | None = known.get("tags")
-        self.broken = self.told = self.renamed = False
+        self.told = self.renamed = False
+        self._broken: tuple[float, float, dict[str, list[str]]] | None = None
         self.authors: dict[str, None] = {}
         self.page: ThreadPage | None = None  # the newest that was read
         self._known, self._listed = known, listed
@@ -39,7 +43,7 @@ class ThreadReading:
         self._oldest: ThreadPage | None = None  # the oldest that has a post
         hint = max((page for created, _, page in known.get("posts", {}).values() if start <= created < end), default=0)
         known_end = max((page for *_, page in known.get("posts", {}).values()), default=1)
-        usual = listed.pages if listed else hint or known_end
+        usual = listed.pages if listed else max([hint, *map(int, self._again)]) or known_end
         self.guess = hint if listed and hint and listed.active >= end else usual
         self.newest = min(end, listed.active) if listed else end
 
@@ -52,13 +56,14 @@ class ThreadReading:
             return
         if batch.posts:
             self._oldest = batch
-        for record in batch.posts:
-            row = platform.row("posts", community, record, batch.observed_at)
+        for record, row in zip(batch.posts, platform.posts_of(community, batch), strict=True):
             if row.created_at is None or row.post_id is None:
-                page.posts.append(row._replace(thread_id=self.thread))
-                self.broken = True
+                page.posts.append(row)
+                self.fail(batch)
             elif row.post_id not in self._reading.items and (
-                row.post_id in self._reading or self.start <= row.created_at.timestamp() < self.end
+                row.post_id in self._reading
+                or row.post_id not in self._again.get(str(batch.number), [row.post_id])
+                or self.start <= row.created_at.timestamp() < self.end
             ):
                 print_ = digest({name: value for name, value in record.items() if name not in VOLATILE})
                 if self._reading.changed(row.post_id, row.created_at, print_, batch.number):
@@ -70,7 +75,7 @@ class ThreadReading:
         page = self.page
         if page is None or page.board != (self._known.get("board") or page.board):
             return
-        self._reading.whole = not self.broken
+        self._reading.whole = not self._broken
         for post, item in self._known.get("posts", {}).items():
             if not self._covers(item[0]):
                 self._reading.items.setdefault(post, item)
@@ -95,14 +100,22 @@ class ThreadReading:
     def quarantine(self, ids: set[str]) -> None:
         """What did not fit its types is read again next time."""
         if ids:
-            self.broken = True
+            self.fail()
             self._reading.forget(ids)
+
+    def fail(self, batch: ThreadPage | None = None) -> None:
+        """Something of the thread could not be read, on this page or another: it is read again next time."""
+        since, down_to, pages = self._broken or (self.start, self.down_to, {})
+        if batch:
+            well = [str(post["id"]) for post in batch.posts if seconds(post) and "id" in post]
+            down_to, pages = min(down_to, batch.first or down_to), {**pages, str(batch.number): well}
+        self._broken = since, down_to, pages
 
     def state(self) -> State:
         page, listed, known = self.page, self._listed, self._known
-        posts = {**known.get("posts", {}), **self._reading.items} if self.broken else self._reading.items
+        posts = {**known.get("posts", {}), **self._reading.items} if self._broken else self._reading.items
         state: State = {"tags": None, "created": 0, "mark": [0, 0], "whole": False, **known, "posts": posts}
-        state["broken"] = self.start if self.broken else None
+        state["broken"] = self._broken
         if listed:
             state |= {"mark": listed.mark, "whole": listed.active < self.end, "created": listed.created}
         elif page and page.number >= page.pages:  # it is no longer listed where it was

@@ -71,6 +71,7 @@ class ThreadPage:
 
     def __post_init__(self) -> None:
         self.board = str((self.thread.get("in-board") or {}).get("id"))
+        self.thread_id, self.opened = str(self.thread["id"]), seconds(self.thread, "firstpost", "post")
         times = [time for post in self.posts if isinstance(post, dict) and (time := seconds(post))]
         self.first, self.last = min(times, default=None), max(times, default=None)
 

@@ -23,13 +23,7 @@ SCHEMA = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceS
 
 def mangle(text: str) -> str:
     """What becomes of a text on its way: Latin-9 taken for Latin-1, and references for what is not in it."""
-    sent = []
-    for character in text:
-        try:
-            sent.append(character.encode("iso-8859-15").decode("iso-8859-1"))
-        except UnicodeEncodeError:
-            sent.append(f"&#{ord(character)};")
-    return "".join(sent)
+    return text.encode("iso-8859-15", "xmlcharrefreplace").decode("iso-8859-1")
 
 
 def dumps(name: str, record: Payload) -> bytes:

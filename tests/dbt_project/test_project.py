@@ -14,10 +14,17 @@ from extractors.discord import Discord
 from extractors.discourse import Discourse
 from extractors.fourchan import Fourchan
 from extractors.lemmy import Lemmy
+from extractors.mods_de import ModsDe
 from extractors.platform import Entity
 from orchestration.tables import OBSERVATIONS, raw_schema
 
-PLATFORMS = {"fourchan": Fourchan(), "discourse": Discourse(), "discord": Discord(), "lemmy": Lemmy()}
+PLATFORMS = {
+    "fourchan": Fourchan(),
+    "discourse": Discourse(),
+    "discord": Discord(),
+    "lemmy": Lemmy(),
+    "mods_de": ModsDe(),
+}
 NOW = "2026-01-15T00:00:00+00:00"
 HOUR = "2026-01-15T10"
 INCREMENTAL = (
