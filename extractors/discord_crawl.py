@@ -79,9 +79,11 @@ class Crawl:
             known = {item[2] for item in self._states.get(hour, {}).get("posts", {}).values()}
             for channel in known:
                 self._places.setdefault(channel, Place(id_at(hour + HOUR)))
+            low = id_at(hour)
             for channel, place in list(self._places.items()):
-                if channel in known or place.last is None or place.last >= id_at(hour):
-                    yield from self._read(channel, place, id_at(hour))
+                down = place.ended or place.before <= low
+                if not down and (channel in known or place.last is None or place.last >= low):
+                    yield from self._read(channel, place, low)
             yield from self._close(hour)
 
     def _find_places(self) -> Iterator[Page]:
@@ -175,7 +177,7 @@ class Crawl:
         doubtful = any(place.doubtful for place in self._places.values())
         settled = self._settled or (not doubtful and self._began is not None and self._began >= hour + HOUR + YOUNG)
         state: State = {"settled": settled, "posts": reading.items}
-        if hour == self._window.hours[0]:
+        if hour + HOUR == self._window.end:
             state |= {"threads": self._threads, "closed": self._closed}
         keep = reading.items or hour in self._states or "threads" in state
         yield Page(page.threads, page.posts, reached=hour, state=state if keep else None, note=self._hint())
