@@ -80,6 +80,7 @@ def contents(crawler: Crawler, *entities: str) -> dict[str, dict[Any, bytes]]:
 # -- every platform ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.timeout(600)
 def test_killed_at_twenty_points_it_ends_as_if_nothing_had_been(
