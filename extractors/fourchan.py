@@ -86,8 +86,12 @@ class Fourchan(Platform):
         index = _index(answer)
         now = answer.observed_at
         threads = {no: entry for no, entry in known.items() if no in index}
-        wanted = [no for no, entry in index.items() if refresh and entry["last_modified"] >= window.start.timestamp()]
-        wanted += [no for no, entry in index.items() if no not in wanted and not _same(entry, known.get(no))]
+        oldest = window.start.timestamp()
+        wanted = [
+            no
+            for no, entry in index.items()
+            if (refresh and entry["last_modified"] >= oldest) or not _same(entry, known.get(no))
+        ]
         left = [no for no in known if no not in index]
         failed: CrawlError | None = None
         missed: list[str] = []
@@ -199,7 +203,7 @@ class Fourchan(Platform):
                 page.quarantined.add("")
                 reading.whole = False
                 continue
-            if reading.changed(row.post_id.rpartition("/")[2], row.created_at, _fingerprint(row)):
+            if reading.changed(str(record["no"]), row.created_at, _fingerprint(row)):
                 page.posts.append(row)
         opening = {**records[0], **{k: v for k, v in (entry or {}).items() if k in ("last_modified", "page")}}
         head = self.row("threads", community, records[0], now)
@@ -225,21 +229,19 @@ class Fourchan(Platform):
         if source == "archive":
             record = foolfuuka.fields(record)
         no, resto = _whole(record["no"]), _whole(record.get("resto", 0))
-        board = community.name
-        return Parsed(
-            f"{board}/{resto or no}", f"{board}/{no}" if entity == "posts" else None, instant(record["time"]), record
-        )
+        own, thread = f"{community.name}/{no}", f"{community.name}/{resto or no}"
+        return Parsed(thread, own if entity == "posts" else None, instant(record["time"]), record)
 
     def words(self, entity: Entity, community: Community, fields: Any) -> list[Words]:
         comments = [record.get("com") or "" for record in fields]
-        found = []
-        for html, text in zip(comments, plain_texts(comments), strict=True):
-            quotes = [f"{board or community.name}/{no}" for board, no in QUOTE.findall(html)] if "#p" in html else []
-            found.append(Words(text, list(dict.fromkeys(quotes)), urls(text)))
-        return found
+        return [
+            Words(text, _quoted(html, community.name) if "#p" in html else [], urls(text) if "://" in text else [])
+            for html, text in zip(comments, plain_texts(comments), strict=True)
+        ]
 
     def content(self, entity: Entity, fields: Record) -> object:
-        return [fields.get(name) for name in ("sub", "com", "md5", "filename", "filedeleted")]
+        get = fields.get
+        return [get("sub"), get("com"), get("md5"), get("filename"), get("filedeleted")]
 
 
 def _index(answer: Response) -> dict[str, Any]:
@@ -260,6 +262,11 @@ def _index(answer: Response) -> dict[str, Any]:
     if not index:
         raise Malformed(answer.url, None, "an index with threads", "an empty one, which a board never has")
     return index
+
+
+def _quoted(html: str, board: str) -> list[str]:
+    """The ids of the posts that a comment replies to, each once."""
+    return list(dict.fromkeys(f"{other or board}/{no}" for other, no in QUOTE.findall(html)))
 
 
 def _whole(value: object) -> int:

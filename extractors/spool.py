@@ -8,20 +8,19 @@ from typing import IO
 
 import pyarrow as pa
 
-GROUP = 8 * 2**20
-"""Bytes of Arrow data that make one Parquet row group."""
-MOST = 2 * GROUP
-"""Bytes of Arrow data that one spool keeps in memory."""
+MOST = 32 * 2**20
+"""Bytes of Arrow data that all spools of a crawl keep in memory together."""
 
 
 class Spool:
-    """Tables in piles; those of a pile have one schema, and are read back in order as row groups.
+    """Tables in piles; those of a pile have one schema, and are read back in order.
 
     One file holds what all piles spill, since a window may have many hours. A killed process leaves nothing behind.
+    `most`: bytes of Arrow data that it keeps in memory.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, most: int) -> None:
+        self._folder, self._most = folder, most
         self._held: defaultdict[Hashable, list[pa.Table]] = defaultdict(list)
         self._sizes: defaultdict[Hashable, int] = defaultdict(int)
         self._spilled: defaultdict[Hashable, list[tuple[int, int]]] = defaultdict(list)  # offset, bytes
@@ -38,9 +37,7 @@ class Spool:
     def add(self, pile: Hashable, table: pa.Table) -> None:
         self._held[pile].append(table)
         self._sizes[pile] += table.nbytes
-        if self._sizes[pile] >= GROUP:
-            self._spill(pile)
-        elif self.held >= MOST:
+        if self.held >= self._most:
             for some in list(self._held):
                 self._spill(some)
 
@@ -56,13 +53,13 @@ class Spool:
         self._spilled[pile].append((begin, self._file.tell() - begin))
 
     def read(self, pile: Hashable) -> Iterator[pa.Table]:
-        """The row groups of a pile, each one a table; none where nothing was added."""
+        """What a pile holds, as some tables; none where nothing was added."""
         for begin, size in self._spilled.get(pile, ()):
             assert self._file is not None
             self._file.seek(begin)
             yield pa.ipc.open_stream(self._file.read(size)).read_all()
         if pile in self._held:
-            yield pa.concat_tables(self._held[pile]).combine_chunks()
+            yield pa.concat_tables(self._held[pile])
 
     def drop(self, pile: Hashable) -> None:
         for part in (self._held, self._sizes, self._spilled):

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 
 from extractors import crawl as crawling
-from extractors import spool
 from extractors.errors import Malformed
 from extractors.http import Http
 from extractors.platform import HOUR, Community, Page, Row, State, Window, floor_hour
@@ -248,7 +247,7 @@ def test_one_that_another_run_reads_for_too_long_is_left_to_the_next(
     monkeypatch.setattr(crawling, "PATIENCE", 0.1)
     crawler = scripted({A: by_hours, B: by_hours})
     window, scratch = Window.hour(NOON), crawler.folder / "scratch"
-    about = crawling.Crawl(crawler.platform, window, crawler.lake, crawler.http, "run", scratch, False)
+    about = crawling.Crawl(crawler.platform, [A], window, crawler.lake, crawler.http, "run", scratch, False)
     with crawling.Reader(about, A):
         commit = crawler.crawl(Window.hour(NOON), A, B)[0]
         assert commit.closes(B.key) and not commit.closes(A.key)
@@ -355,12 +354,8 @@ def blob(size: int, mark: int = 0) -> pa.Table:
     return pa.table({"mark": [mark], "blob": ["x" * size]})
 
 
-def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spool, "GROUP", 10_000)
-    monkeypatch.setattr(spool, "MOST", 20_000)
-    piles = Spool(tmp_path / "scratch")
+def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(tmp_path: Path) -> None:
+    piles = Spool(tmp_path / "scratch", 20_000)
     added: dict[int, list[int]] = {}
     for mark in range(500):
         pile = mark * mark % 7
@@ -380,8 +375,7 @@ def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(
 
 def test_a_window_of_many_posts_passes_through_a_bounded_spool(scripted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once, of all hours, as 4chan gives them."""
-    monkeypatch.setattr(spool, "GROUP", 50_000)
-    monkeypatch.setattr(spool, "MOST", 100_000)
+    monkeypatch.setattr(crawling, "MOST", 100_000)
     held: list[int] = []
     add = Spool.add
 
