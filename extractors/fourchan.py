@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from extractors import foolfuuka
@@ -29,6 +30,7 @@ from extractors.platform import (
     State,
     Window,
     Words,
+    dumps,
     instant,
 )
 from extractors.records import digest
@@ -115,13 +117,15 @@ class Fourchan(Platform):
                 )
             except CrawlError as problem:
                 failed = failed or problem
-                threads[no] = known.get(no, {"posts": {}, "absent": False}) | {"last_modified": None}
+                threads[no] = known.get(no, {"posts": "{}", "absent": False}) | {"last_modified": None}
                 continue
             yield page
             if entry is None or (entry.pop("archived", False) and not page.quarantined):  # it will not change any more
                 threads.pop(no, None)
             else:
-                threads[no] = _trusted(entry, page.quarantined)
+                entry = _trusted(entry, page.quarantined)
+                # as text it takes a tenth of the memory: a board may have a hundred thousand posts
+                threads[no] = entry | {"posts": dumps(entry["posts"]).decode()}
         note = None
         before = instant(last["observed_at"]) if last["observed_at"] else now
         if window.start < before and (refresh or not last["observed_at"]) and now >= window.end:
@@ -179,23 +183,24 @@ class Fourchan(Platform):
     ) -> tuple[Page, State | None]:
         """The page of one thread, and what to remember of it; None once there is nothing more to expect of it."""
         now, page = response.observed_at, Page()
+        posts = orjson.loads(known["posts"]) if known else {}
         thread_id = f"{community.name}/{no}"
         if response.not_modified and known and (entry or not known["absent"]):
-            seen = known | (entry or {}) | {"absent": entry is None}
-            if _behind(entry, known["posts"]) and known["last_modified"]:  # once, since some counts stay wrong
+            seen = known | (entry or {}) | {"posts": posts, "absent": entry is None}
+            if _behind(entry, posts) and known["last_modified"]:  # once, since some counts stay wrong
                 seen["last_modified"] = None
             return page, seen
         # Pruning takes the last first, so one that others outlived was deleted; one that is served without standing
         # in the index, twice in a row, was hidden from everybody.
         if response.status == 404 or response.not_modified:
-            if known and known["posts"] and (outlived or response.not_modified):
-                _vanish(page, community, no, known["posts"], now)
+            if posts and (outlived or response.not_modified):
+                _vanish(page, community, no, posts, now)
             return page, None
         body = response.json()
         records = body.get("posts") if isinstance(body, dict) else None
         if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
             raise Malformed(response.url, community.key, 'an object with "posts"', f"{response.body[:80]!r}")
-        reading = Reading(known["posts"] if known else {}, refresh)
+        reading = Reading(posts, refresh)
         for record in records:
             row = self.row("posts", community, record, now)
             if row.thread_id is None or row.post_id is None or row.created_at is None:
@@ -216,7 +221,7 @@ class Fourchan(Platform):
         archived = bool(records[0].get("archived"))
         if entry is None and known and known["absent"] and not archived:
             page = Page()
-            _vanish(page, community, no, known["posts"], now)
+            _vanish(page, community, no, posts, now)
             return page, None
         seen = {**(entry or known or {"last_modified": 0}), "posts": reading.items, "absent": entry is None}
         since = response.headers.get("Last-Modified")

@@ -25,8 +25,6 @@ from extractors.store import Exists, Folder, Store
 
 HOUR_FORMAT = "%Y-%m-%dT%H"
 REWRITTEN = ".rewritten-"
-GROUP = 20_000
-"""Most rows of a Parquet row group: more would cost memory."""
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -281,7 +279,7 @@ class Observation:
         self._stem = target.name.rpartition("/")[2].removesuffix(".json")
 
     def write(self, entity: Entity, tables: Iterable[pa.Table]) -> None:
-        """Write the entity's only file; nothing where there are no rows."""
+        """Write the entity's only file, a row group a table; nothing where there are no rows."""
         hour = f"hour={self._target.hour:{HOUR_FORMAT}}"
         name = f"{self._target.platform}/{entity}/{hour}/{self._stem}.parquet"
         rest = (table for table in tables if table.num_rows)
@@ -291,9 +289,9 @@ class Observation:
         rows = first.num_rows
         with self._store.writer(name) as file:
             with pq.ParquetWriter(file, first.schema, compression="zstd", compression_level=1) as writer:
-                writer.write_table(first, GROUP)
+                writer.write_table(first)
                 for table in rest:
-                    writer.write_table(table, GROUP)
+                    writer.write_table(table)
                     rows += table.num_rows
             size = file.tell()
         self._files[entity] = File(name, rows, size)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from extractors import crawl as crawling
+from extractors import spool
 from extractors.errors import Malformed
 from extractors.http import Http
 from extractors.platform import HOUR, Community, Page, Row, State, Window, floor_hour
@@ -354,7 +355,10 @@ def blob(size: int, mark: int = 0) -> pa.Table:
     return pa.table({"mark": [mark], "blob": ["x" * size]})
 
 
-def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(tmp_path: Path) -> None:
+def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "GROUP", 10_000)
     piles = Spool(tmp_path / "scratch", 20_000)
     added: dict[int, list[int]] = {}
     for mark in range(500):
