@@ -50,7 +50,8 @@ def crawl(
     refresh: bool = False,
 ) -> Iterator[Commit]:
     """Yield each hour's commit as it is made. A community that fails is a receipt with an error, and an error in the
-    log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used.
+    log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used. The first of the
+    `communities` are read first.
 
     `scratch`: a folder of this machine for locks and for what does not fit into memory.
     `refresh`: read everything anew, unchanged or not.
@@ -59,12 +60,13 @@ def crawl(
         # locked in one order, so that two runs do not wait for each other
         about = Crawl(platform, sorted(set(communities)), window, lake, http, run_id, scratch, refresh)
         readers = [stack.enter_context(Reader(about, community)) for community in about.communities]
+        by_turn = sorted(readers, key=lambda reader: communities.index(reader.community))
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix=platform.name))
         started = clock()
         hours = window.hours
         for number, hour in enumerate(hours):
             last = hour == window.start
-            behind = [reader for reader in readers if reader.behind(hour)]
+            behind = [reader for reader in by_turn if reader.behind(hour)]
             for _ in pool.map(lambda reader, hour=hour: reader.read_to(hour), behind):
                 pass
             if number and not any(reader.has_news(hour, last, long=len(hours) > LONG) for reader in readers):
@@ -122,13 +124,11 @@ class Reader:
         self._error: str | None = None
         self._error_told = False
         self._note: str | None = None
-        lock = about.scratch / "reading" / f"{quote(community.key, safe=':')}.lock"
-        self._lock = filelock.FileLock(lock, timeout=PATIENCE, thread_local=False)
+        self._lock = reading_lock(about.scratch, community.key, PATIENCE)
         self._said = Usage()
 
     def __enter__(self) -> "Reader":
         """Waits until no other run reads the community."""
-        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()
         except filelock.Timeout:
@@ -173,7 +173,7 @@ class Reader:
             state = lake.state(name, self.community)
             states = {window.start: state} if state else {}
         else:
-            states = lake.states(lake.commits(name, window.start, window.end), self.community)
+            states = lake.states(lake.commits(name, window.start - self._platform.recalls, window.end), self.community)
         return self._platform.crawl(self.community, window, self._http, states, refresh=self._about.refresh)
 
     def _fail(self, error: str) -> None:
@@ -181,7 +181,11 @@ class Reader:
         log.error("%s", error)
 
     def _take(self, page: Page, hour: datetime) -> None:
-        rows: tuple[tuple[Entity, list[Row]], ...] = (("threads", page.threads), ("posts", page.posts))
+        rows: tuple[tuple[Entity, list[Row]], ...] = (
+            ("threads", page.threads),
+            ("posts", page.posts),
+            ("authors", page.authors),
+        )
         for entity, some in rows:
             oldest = hour == self._window.start  # then nothing is left for a later one
             by_hour: dict[datetime, list[Row]] = {hour: some} if oldest and some else {}
@@ -217,17 +221,18 @@ class Reader:
     def _count(self, hour: datetime, entity: Entity, rows: list[Row], errors: list[str | None]) -> set[str]:
         old = self._receipts.get(hour, Receipt(self.community.instance))
         wrong = [row for row, error in zip(rows, errors, strict=True) if error]
-        ids = [row.post_id for row in rows if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
+        posts = rows if entity == "posts" else []
+        ids = [row.post_id for row in posts if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
         self._receipts[hour] = replace(
             old,
             threads=old.threads + (len(rows) if entity == "threads" else 0),
-            posts=old.posts + (len(rows) if entity == "posts" else 0),
+            posts=old.posts + len(posts),
             gone=old.gone + sum(row.payload is None for row in rows),
             parse_errors=old.parse_errors + len(wrong),
             first_id=min(ids, key=_order, default=None),
             last_id=max(ids, key=_order, default=None),
         )
-        return {row.post_id or row.thread_id or "" for row in wrong}
+        return {row.post_id or row.thread_id or "" for row in wrong if entity != "authors"}
 
     def has_news(self, hour: datetime, last: bool, long: bool) -> bool:
         """Whether there is anything to say of the hour: whether it was read, rows, a state, an error not yet told."""
@@ -267,6 +272,13 @@ class Reader:
             self._spool.drop((hour, entity))
         self._receipts.pop(hour, None)
         self._states.pop(hour, None)
+
+
+def reading_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
+    """Held by whoever reads the community; `patience` in seconds."""
+    lock = scratch / "reading" / f"{quote(key, safe=':')}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(lock, timeout=patience, thread_local=False)
 
 
 def _order(item: str) -> tuple[int, str]:

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from extractors import discourse_past
 from extractors.errors import Malformed
 from extractors.http import Http
 from extractors.memory import Reading, gone
 from extractors.pace import Pace
 from extractors.platform import (
     HOUR,
+    About,
     Community,
     Entity,
     Page,
@@ -116,7 +118,7 @@ class Discourse(Platform):
     def crawl(
         self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
     ) -> Iterator[Page]:
-        pages = Pages(community, http, KEY_PACE if self.keyed(community.name) else self.pace)
+        pages = self._pages(community, http)
         topics = Topics(self, community, pages)
         hours = iter(window.hours)
         hour = next(hours)
@@ -195,6 +197,16 @@ class Discourse(Platform):
         keep = reading.items or known or (edge and hour + HOUR == window.end)
         yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if keep else None)
 
+    def about(self, community: Community, http: Http) -> About:
+        return discourse_past.about(self, community, http, self._pages(community, http))
+
+    def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
+        pages = self._pages(community, http)
+        return discourse_past.history(self, community, since, pages, Topics(self, community, pages), cursor)
+
+    def _pages(self, community: Community, http: Http) -> "Pages":
+        return Pages(community, http, KEY_PACE if self.keyed(community.name) else self.pace)
+
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         created = instant(str(record["created_at"]))
         if entity == "posts":
@@ -225,7 +237,7 @@ class Discourse(Platform):
 
 class Pages:
     """`/posts.json` of one forum, downwards. `asked`: the last `before`; `before`: where the next page begins;
-    `ended`: there is none; `whole`: every record so far had a usable key."""
+    `ended`: there is none; `whole`: every record so far had a usable key; `modern`: `before` has today's meaning."""
 
     def __init__(self, community: Community, http: Http, pace: Pace) -> None:
         self.community, self.http, self.pace = community, http, pace
@@ -234,24 +246,28 @@ class Pages:
         self.before, self.ended, self.whole = 0, False, True
         self._lowest = 2**63
         self._broken: list[Record] = []
-        self._modern = False
+        self.modern = False
 
     def get(self, before: int | None) -> list[Record]:
         """The page of posts below an id, or the newest; newest first. Records without a usable key stand aside."""
         records = self._posts(before)
-        if not records and self._modern:  # so it says that there are no more: better asked twice
+        if not records and self.modern:  # so it says that there are no more: better asked twice
             records = self._posts(before)
         well = sorted(filter(_usable, records), key=lambda record: -record["id"])
         self._broken += [record for record in records if not _usable(record)]
         least = well[-1]["id"] if well else None
         if least is not None and least <= (before or well[0]["id"]) - PER_PAGE:
-            self._modern = True  # the older meaning of `before` never reaches so far down
+            self.modern = True  # the older meaning of `before` never reaches so far down
         if least is None and before is None:
             raise Malformed(f"{self.base}/posts.json", None, "the newest posts", "none, which a forum always has")
         self.asked = before
         self.before = least if least is not None and least < self._lowest else (before or 1) - PER_PAGE + 1
-        self.ended = self.before <= 1 or (self._modern and len(records) < PER_PAGE)
+        self.ended = self.before <= 1 or (self.modern and len(records) < PER_PAGE)
         return well
+
+    def resume(self, before: int, modern: bool) -> None:
+        """Go on where another reading stopped."""
+        self._lowest, self.modern, self.ended = before, modern, before <= 1
 
     def _posts(self, before: int | None) -> list[Record]:
         params = {} if before is None else {"before": before}
@@ -282,7 +298,7 @@ class Pages:
         while high - low > PER_PAGE:
             middle = below = (low + high) // 2
             batch = self.get(middle)
-            while not (batch or self._modern) and below - PER_PAGE > low:  # an older forum has gaps
+            while not (batch or self.modern) and below - PER_PAGE > low:  # an older forum has gaps
                 below -= PER_PAGE - 1
                 batch = self.get(below)
             if not batch or _created(batch[0]) < end:
@@ -308,6 +324,7 @@ class Pages:
         answer = self.http.get(f"{self.base}/latest.json", pace=self.pace, params=params, tolerate=frozenset())
         try:
             topics: list[Record] = answer.json()["topic_list"]["topics"]
+            self.observed_at = answer.observed_at
             for topic in topics:
                 _id(topic, "id"), instant(topic.get("bumped_at") or 0)
             return topics
@@ -371,6 +388,10 @@ class Topics:
             self._opened.pop(topic, None)
             self._earliest.pop(topic, None)
         return found
+
+    def listed(self, record: Record) -> Row:
+        """The row of a topic as a list shows it."""
+        return self._row(record, str(record.get("created_at")), "api")
 
     def vanished(self, topic: int, created: datetime) -> list[Row]:
         """The opening post is gone: ask whether the topic is, too."""

@@ -11,6 +11,7 @@ import dagster as dg
 
 from extractors.lake import HOUR_FORMAT, Commit
 from extractors.platform import Platform
+from extractors.records import entities
 from orchestration.pipeline import Pipeline
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"  # Dagster's own for hours
@@ -50,7 +51,7 @@ def lake_asset(
         hours = hours_of(context, config)
         asked = pipeline.asked(platform, hours, config.refresh)
         if not asked:
-            context.log.info("Nobody followed on %s wants any of these %d hours read.", platform.name, len(hours))
+            context.log.info("Nobody tracked on %s wants any of these %d hours read.", platform.name, len(hours))
         run_id = context.run.run_id.replace("-", "")[:12]
         commits = list(_told(context, pipeline.crawl(platform, asked, run_id, config.refresh), len(asked)))
         for error, hours_without in errors(commits).items():
@@ -63,9 +64,9 @@ def lake_asset(
 
 
 def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """`raw/<platform>_threads`, `raw/<platform>_posts` of all and `raw/observations`: one load, one transaction."""
+    """`raw/<platform>_threads`, `_posts`, `_authors` where there are any, and `raw/observations`: one transaction."""
     tables = {
-        f"{platform.name}_{entity}": [platform] for platform in pipeline.platforms for entity in ("threads", "posts")
+        f"{platform.name}_{entity}": [platform] for platform in pipeline.platforms for entity in entities(platform)
     } | {"observations": list(pipeline.platforms)}
 
     @dg.multi_asset(

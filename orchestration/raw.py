@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from extractors.lake import HOUR_FORMAT, Commit, Lake
 from extractors.platform import Entity, Platform, windows
+from extractors.records import entities
 from orchestration.tables import OBSERVATIONS, observations, raw_schema
 
 if TYPE_CHECKING:
     import duckdb
-
-ENTITIES: tuple[Entity, ...] = ("threads", "posts")
 
 
 class WarehouseError(Exception):
@@ -49,7 +48,7 @@ def replace_partitions(
     rows: dict[str, dict[datetime, int]] = {}
     files = 0
     for platform in platforms:
-        for entity in ENTITIES:
+        for entity in entities(platform):
             table = f"{platform.name}_{entity}"
             columns = _fit(connection, table, raw_schema(platform, entity))
             delete_hours(connection, f"raw.{table}", hours)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from extractors.discord_api import headers as discord_headers
 from extractors.pace import Pace
 
 PREFIX = "THREADLAKE_"
@@ -31,16 +32,18 @@ class Settings:
     start: datetime
     extract_cron: str = "25 * * * *"
     load_cron: str = "35 * * * *"
-    poll_cron: str | None = None
+    poll_cron: str = "*/10 * * * *"
     schedules_on: bool = False
     via: str | None = None
     pace: Pace | None = None
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    discord_token: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -59,16 +62,18 @@ class Settings:
             start=get.hour("START") or _remembered_start(home, clock_file),
             extract_cron=get.cron("EXTRACT_CRON", cls.extract_cron),
             load_cron=get.cron("LOAD_CRON", cls.load_cron),
-            poll_cron=get.cron("POLL_CRON", "") or None,
+            poll_cron=get.cron("POLL_CRON", cls.poll_cron),
             schedules_on=get.switch("SCHEDULES"),
             via=get.url("VIA"),
             pace=get.pace("PACE"),
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
+            discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
         )
 
     @property
@@ -101,6 +106,8 @@ class Settings:
                 found[host] = {"Api-Key": key, "Api-Username": user}
             elif value:
                 found[host] = {"User-Api-Key": value}
+            elif host == "discord.com" and self.discord_token:
+                found[host] = discord_headers(self.discord_token)
         return found
 
 
@@ -188,6 +195,13 @@ def parse_hour(text: str, what: str) -> datetime:
         raise SettingsError(f"{what} must be an ISO date or time such as 2026-11-22T13, not {text!r}.") from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _bot_token(value: str) -> str | None:
+    try:
+        return value if value and discord_headers(value) else None
+    except ValueError as problem:
+        raise SettingsError(f"DISCORD_TOKEN must be a bot's. {problem}") from None
 
 
 def _remembered_start(home: Path, clock_file: Path | None) -> datetime:

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from extractors.lake import Lake
 from extractors.platform import Platform
-from orchestration.raw import ENTITIES, Loaded, WarehouseError, committed, delete_hours, exists, replace_partitions
+from extractors.records import entities
+from orchestration.raw import Loaded, WarehouseError, committed, delete_hours, exists, replace_partitions
 
 if TYPE_CHECKING:
     import duckdb
@@ -154,6 +155,37 @@ class Warehouse:
             found = connection.execute(query, {"since": since or datetime(1970, 1, 1, tzinfo=UTC)})
             return {name for (name,) in found.fetchall()}
 
+    def purge(self, key: str, renamed: Mapping[str, str | None]) -> bool:
+        """Delete a community's rows from every table, and give what is merged its commits' new names; whether there are
+        authors left to be worked out anew."""
+        if not self.path.exists():
+            return False
+        with self.open() as connection:
+            tables = connection.execute(
+                "select table_schema, table_name from information_schema.columns join information_schema.tables "
+                "using (table_catalog, table_schema, table_name) where column_name = 'community' "
+                "and table_type = 'BASE TABLE' and table_catalog = current_database()"
+            ).fetchall()
+            connection.begin()
+            for schema, table in tables:
+                connection.execute(f'delete from "{schema}"."{table}" where community = $key', {"key": key})
+            names = [[old, new] for old, new in renamed.items() if new]
+            for schema in ("raw", "clean"):
+                if names and exists(connection, schema, "observations"):
+                    connection.execute(
+                        f"update {schema}.observations as known set commit_id = fresh.pair[2] "
+                        "from (select unnest($names) as pair) as fresh where known.commit_id = fresh.pair[1]",
+                        {"names": names},
+                    )
+            authors = exists(connection, "clean", "author_names") and exists(connection, "clean", "authors")
+            if authors:  # whom nobody else's posts show
+                connection.execute(
+                    "delete from clean.authors where key_number not in (select key_number from clean.author_names)"
+                )
+            connection.commit()
+            connection.execute("checkpoint")  # so that the file does not keep what was deleted
+            return authors
+
     def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
         """Delete raw partitions that were loaded before then and are merged; return how many. The lake keeps all."""
         with self.open() as connection:
@@ -170,7 +202,7 @@ class Warehouse:
             connection.begin()
             for platform in platforms:
                 hours = [hour for name, hour in old if name == platform.name]
-                for entity in ENTITIES:
+                for entity in entities(platform):
                     if hours and exists(connection, "raw", f"{platform.name}_{entity}"):
                         delete_hours(connection, f"raw.{platform.name}_{entity}", hours)
                 if hours:

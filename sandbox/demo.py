@@ -104,7 +104,11 @@ class Dagster:
     def backfill(self, hours: list[datetime]) -> None:
         """Materialise every partitioned asset for these hours, and wait."""
         nodes = self._ask(ASSETS, {})["assetNodes"]
-        assets = [{"path": node["assetKey"]["path"]} for node in nodes if node["isPartitioned"]]
+        assets = [
+            {"path": node["assetKey"]["path"]}
+            for node in nodes
+            if node["isPartitioned"] and not node["partitionDefinition"]["name"]
+        ]
         partitions = [f"{hour:{PARTITION}}" for hour in hours]
         launched = self._ask(BACKFILL, {"assets": assets, "partitions": partitions})["launchPartitionBackfill"]
         backfill = launched.get("backfillId") or _fail(launched)
@@ -196,7 +200,7 @@ def served(home: Path, start: datetime, now: datetime) -> Iterator[str]:
 
 @contextmanager
 def system(home: Path, via: str, start: datetime, port: int) -> Iterator[None]:
-    """`threadlake up` without schedules, following the demo's communities, until the block ends."""
+    """`threadlake up` without schedules, tracking the demo's communities, until the block ends."""
     os.environ |= {
         "THREADLAKE_HOME": str(home),
         "THREADLAKE_VIA": via,

@@ -45,7 +45,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         for variable, value in {"HOME": tmp_path / name, "VIA": via, "CLOCK": tmp_path / "clock", "PACE": 3000}.items():
             monkeypatch.setenv(f"THREADLAKE_{variable}", str(value))
         for community in COMMUNITIES:
-            assert main(["follow", community]) == 0
+            assert main(["track", community]) == 0
         for since, until in ranges:
             assert main(["run", "--refresh", "--since", since, "--until", until]) == 0
         return tmp_path / name

@@ -99,7 +99,7 @@ def test_three_times_everything_is_killed(
         settings = Settings.from_env()
         pipeline = Pipeline.of(settings)
         for community in COMMUNITIES:
-            assert main(["follow", community]) == 0
+            assert main(["track", community]) == 0
         ticks = [sandbox.now]
         assert main(["catch-up"]) == 0
 

@@ -66,7 +66,7 @@ def test_killed_at_fifty_points_the_tables_equal_the_truth(tmp_path: Path, monke
         }.items():  # fmt: skip
             monkeypatch.setenv(f"THREADLAKE_{name}", str(value))
         for community in COMMUNITIES:
-            assert main(["follow", community]) == 0
+            assert main(["track", community]) == 0
         ticks = [sandbox.now]
         assert main(["catch-up"]) == 0
         touched = 0

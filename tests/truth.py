@@ -29,7 +29,7 @@ def words(payload: dict[str, object]) -> str | None:
 
 
 def expected(world: World, key: str, since: datetime, ticks: Sequence[datetime]) -> dict[str, Expected]:
-    """By post id, of the community `key`, followed since an hour, when the schedules ticked at `ticks`, ascending."""
+    """By post id, of the community `key`, tracked since an hour, when the schedules ticked at `ticks`, ascending."""
     platform, _, name = key.partition(":")
     readings: Callable[[PostTruth], Iterable[datetime]] = (
         (lambda post: ticks) if platform == "fourchan" else (lambda post: hour_readings(post.created_at, since, ticks))

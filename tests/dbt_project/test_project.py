@@ -10,12 +10,14 @@ import pytest
 from dbt.cli.main import dbtRunner
 from dbt_warehouse import HOURLY, PROJECT, SOURCES, Warehouse, invoke, manifest
 
+from extractors.discord import Discord
 from extractors.discourse import Discourse
 from extractors.fourchan import Fourchan
+from extractors.lemmy import Lemmy
 from extractors.platform import Entity
 from orchestration.tables import OBSERVATIONS, raw_schema
 
-PLATFORMS = {"fourchan": Fourchan(), "discourse": Discourse()}
+PLATFORMS = {"fourchan": Fourchan(), "discourse": Discourse(), "discord": Discord(), "lemmy": Lemmy()}
 NOW = "2026-01-15T00:00:00+00:00"
 HOUR = "2026-01-15T10"
 INCREMENTAL = (

@@ -10,15 +10,22 @@ import orjson
 
 from extractors import plan
 from extractors.crawl import crawl
+from extractors.discord import Discord
+from extractors.discord_api import headers
 from extractors.discourse import COUNTERS as FORUM_COUNTERS
 from extractors.discourse import Discourse
 from extractors.fourchan import COUNTERS as BOARD_COUNTERS
 from extractors.fourchan import Fourchan
 from extractors.http import Http
-from extractors.lake import Commit, Lake, Receipt
+from extractors.lake import Commit, Lake, Receipt, Tracked
+from extractors.lemmy import Lemmy
+from extractors.mods_de import ModsDe
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Entity, Platform, Window, floor_hour
 from extractors.store import Folder
+from sandbox.discord import HOST as DISCORD_HOST
+from sandbox.discord import TOKEN as DISCORD_TOKEN
+from sandbox.discord_world import GENERAL, HELP
 from sandbox.history import Community as Invented
 from sandbox.history import Post
 from sandbox.server import Sandbox
@@ -32,6 +39,14 @@ OUT = Community("fourchan:out", "4chan.org")
 FORUM = Community("discourse:forum.example", "forum.example")
 OLD = Community("discourse:old.example", "old.example")
 PRIVATE = Community("discourse:private.example", "private.example")
+CHAT = Community(f"discord:{GENERAL}", DISCORD_HOST)
+QUESTIONS = Community(f"discord:{HELP}", DISCORD_HOST)
+SECRETS = {DISCORD_HOST: headers(DISCORD_TOKEN)}
+FOLDING = Community("lemmy:lemmy.example/folding", "lemmy.example")
+TRAILS = Community("lemmy:old.lemmy.example/trails", "old.lemmy.example")
+MAPS = Community("lemmy:new.lemmy.example/maps", "new.lemmy.example")
+PUBLIC = Community("mods_de:14", "forum.mods.de")
+TENTS = Community("mods_de:15", "forum.mods.de")
 ARCHIVES = {"po": "https://archive.example"}
 VOLATILE = BOARD_COUNTERS | FORUM_COUNTERS | {"mood"}  # which is what a fault adds
 
@@ -43,13 +58,32 @@ def fourchan(**options: Any) -> Fourchan:
     return Fourchan(**{"pace": FAST} | options)
 
 
+def lemmy(**options: Any) -> Lemmy:
+    return Lemmy(**{"pace": FAST} | options)
+
+
 def discourse(**options: Any) -> Discourse:
     return Discourse(**{"pace": FAST} | options)
 
 
+def mods_de(**options: Any) -> ModsDe:
+    return ModsDe(**{"pace": FAST} | options)
+
+
+def track(lake: Lake, community: Community, since: datetime) -> None:
+    lake.track(Tracked(community.key, community.instance, since, since))
+
+
+def discord(**options: Any) -> Discord:
+    return Discord(**{"pace": FAST} | options)
+
+
 def client(sandbox: Sandbox, locks: Path, **options: Any) -> Http:
     defaults = {"attempts": 2, "backoff": 0.01, "patience": 0.05, "timeout": (5, 0.5), "clock": lambda: sandbox.now}
-    return Http(**{"via": sandbox.url, "locks": locks, "user_agent": "threadlake tests"} | defaults | options)
+    given = options.pop("secrets", {})
+    secrets = {host: {**SECRETS.get(host, {}), **given.get(host, {})} for host in {*SECRETS, *given}}
+    defaults |= {"via": sandbox.url, "locks": locks, "user_agent": "threadlake tests", "secrets": secrets}
+    return Http(**defaults | options)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from sandbox.recorded import RecordedDiscourse, RecordedVersions
 from sandbox.server import Sandbox
 from sandbox.site import Request, Response, Site, json_response
 from sandbox.world import World
-from tests.extractors.crawling import FORUM, MINUTE, OLD, PRIVATE, START, Crawler, discourse, forum_truth, hourly
+from tests.extractors.crawling import FORUM, MINUTE, OLD, PRIVATE, START, Crawler, discourse, forum_truth, hourly, track
 from tests.recorded import RECORDED, needs_recorded
 
 HOST = "forum.example"
@@ -63,7 +63,7 @@ def test_two_days_hour_by_hour_are_the_truth(community: Community, world: World,
     hour; revisits after one hour and after a day."""
     with Sandbox(world, now=START + 3 * HOUR) as sandbox:
         crawler = Crawler(discourse(), sandbox, tmp_path)
-        crawler.lake.follow(community, START)
+        track(crawler.lake, community, START)
         list(hourly(crawler, START + 15 * HOUR, crawler.catch_up))
         for _ in range(3):
             sandbox.now += 10 * MINUTE

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors.fourchan import Fourchan
-from extractors.lake import Commit, Lake, Receipt
+from extractors.lake import Commit, Lake, Receipt, Tracked
 from extractors.platform import HOUR, Community, Row
 from extractors.records import parse_again, table
 from extractors.store import Exists, Folder, StoreError
@@ -146,12 +146,14 @@ def test_a_rewrite_killed_anywhere_leaves_one_truth(step: int, tmp_path_factory:
     assert len(list(lake.store.list("fourchan/posts/"))) == 1
 
 
-def test_following_is_said_once(lake: Lake) -> None:
-    first = lake.follow(PO, NOON)
-    assert lake.follow(PO, NOON + HOUR) == first
-    assert lake.follows("fourchan") == [first] and lake.follows("discourse") == []
-    lake.unfollow(PO.key)
-    assert lake.follows() == []
+def test_who_is_tracked_can_change_and_end(lake: Lake) -> None:
+    first = Tracked(PO.key, PO.instance, NOON, NOON, timedelta(minutes=10), "Papercraft")
+    lake.track(first)
+    assert lake.tracked("fourchan") == [first] and lake.tracked("discourse") == []
+    lake.track(replace(first, every=HOUR))
+    assert lake.tracked() == [replace(first, every=HOUR)]
+    lake.untrack(PO.key)
+    assert lake.tracked() == []
 
 
 def test_a_lake_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:

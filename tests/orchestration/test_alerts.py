@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
+from extractors.lake import Tracked
 from orchestration.alerts import alert_sensors, post
 from orchestration.definitions import build_defs
 from orchestration.settings import Settings
@@ -67,7 +68,7 @@ def test_a_community_that_fails_is_told(
     pipeline = fake_pipeline(told)
     broken = pipeline.platforms[0].community("fourchan:broken")
     assert broken is not None
-    pipeline.lake.follow(broken, told.start)
+    pipeline.lake.track(Tracked(broken.key, broken.instance, told.start, told.now()))
     job = build_defs(told, pipeline).resolve_job_def("ingest_fourchan")
     result = job.execute_in_process(instance=instance, partition_key="2026-11-01-00:00")
     success = next(event for event in result.all_events if event.event_type_value == "PIPELINE_SUCCESS")
