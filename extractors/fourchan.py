@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from extractors import foolfuuka, fourchan_past
@@ -30,6 +31,7 @@ from extractors.platform import (
     State,
     Window,
     Words,
+    dumps,
     instant,
 )
 from extractors.records import digest
@@ -87,8 +89,12 @@ class Fourchan(Platform):
         index = _index(answer)
         now = answer.observed_at
         threads = {no: entry for no, entry in known.items() if no in index}
-        wanted = [no for no, entry in index.items() if refresh and entry["last_modified"] >= window.start.timestamp()]
-        wanted += [no for no, entry in index.items() if no not in wanted and not _same(entry, known.get(no))]
+        oldest = window.start.timestamp()
+        wanted = [
+            no
+            for no, entry in index.items()
+            if (refresh and entry["last_modified"] >= oldest) or not _same(entry, known.get(no))
+        ]
         left = [no for no in known if no not in index]
         failed: CrawlError | None = None
         missed: list[str] = []
@@ -112,13 +118,15 @@ class Fourchan(Platform):
                 )
             except CrawlError as problem:
                 failed = failed or problem
-                threads[no] = known.get(no, {"posts": {}, "absent": False}) | {"last_modified": None}
+                threads[no] = known.get(no, {"posts": "{}", "absent": False}) | {"last_modified": None}
                 continue
             yield page
             if entry is None or (entry.pop("archived", False) and not page.quarantined):  # it will not change any more
                 threads.pop(no, None)
             else:
-                threads[no] = _trusted(entry, page.quarantined)
+                entry = _trusted(entry, page.quarantined)
+                # as text it takes a tenth of the memory: a board may have a hundred thousand posts
+                threads[no] = entry | {"posts": dumps(entry["posts"]).decode()}
         note = None
         before = instant(last["observed_at"]) if last["observed_at"] else now
         if window.start < before and (refresh or not last["observed_at"]) and now >= window.end:
@@ -187,23 +195,24 @@ class Fourchan(Platform):
     ) -> tuple[Page, State | None]:
         """The page of one thread, and what to remember of it; None once there is nothing more to expect of it."""
         now, page = response.observed_at, Page()
+        posts = orjson.loads(known["posts"]) if known else {}
         thread_id = f"{community.name}/{no}"
         if response.not_modified and known and (entry or not known["absent"]):
-            seen = known | (entry or {}) | {"absent": entry is None}
-            if _behind(entry, known["posts"]) and known["last_modified"]:  # once, since some counts stay wrong
+            seen = known | (entry or {}) | {"posts": posts, "absent": entry is None}
+            if _behind(entry, posts) and known["last_modified"]:  # once, since some counts stay wrong
                 seen["last_modified"] = None
             return page, seen
         # Pruning takes the last first, so one that others outlived was deleted; one that is served without standing
         # in the index, twice in a row, was hidden from everybody.
         if response.status == 404 or response.not_modified:
-            if known and known["posts"] and (outlived or response.not_modified):
-                _vanish(page, community, no, known["posts"], now)
+            if posts and (outlived or response.not_modified):
+                _vanish(page, community, no, posts, now)
             return page, None
         body = response.json()
         records = body.get("posts") if isinstance(body, dict) else None
         if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
             raise Malformed(response.url, community.key, 'an object with "posts"', f"{response.body[:80]!r}")
-        reading = Reading(known["posts"] if known else {}, refresh)
+        reading = Reading(posts, refresh)
         for record in records:
             row = self.row("posts", community, record, now)
             if row.thread_id is None or row.post_id is None or row.created_at is None:
@@ -211,7 +220,7 @@ class Fourchan(Platform):
                 page.quarantined.add("")
                 reading.whole = False
                 continue
-            if reading.changed(row.post_id.rpartition("/")[2], row.created_at, _fingerprint(row)):
+            if reading.changed(str(record["no"]), row.created_at, _fingerprint(row)):
                 page.posts.append(row)
         opening = {**records[0], **{k: v for k, v in (entry or {}).items() if k in ("last_modified", "page")}}
         head = self.row("threads", community, records[0], now)
@@ -224,7 +233,7 @@ class Fourchan(Platform):
         archived = bool(records[0].get("archived"))
         if entry is None and known and known["absent"] and not archived:
             page = Page()
-            _vanish(page, community, no, known["posts"], now)
+            _vanish(page, community, no, posts, now)
             return page, None
         seen = {**(entry or known or {"last_modified": 0}), "posts": reading.items, "absent": entry is None}
         since = response.headers.get("Last-Modified")
@@ -237,21 +246,19 @@ class Fourchan(Platform):
         if source == "archive":
             record = foolfuuka.fields(record)
         no, resto = _whole(record["no"]), _whole(record.get("resto", 0))
-        board = community.name
-        return Parsed(
-            f"{board}/{resto or no}", f"{board}/{no}" if entity == "posts" else None, instant(record["time"]), record
-        )
+        own, thread = f"{community.name}/{no}", f"{community.name}/{resto or no}"
+        return Parsed(thread, own if entity == "posts" else None, instant(record["time"]), record)
 
     def words(self, entity: Entity, community: Community, fields: Any) -> list[Words]:
         comments = [record.get("com") or "" for record in fields]
-        found = []
-        for html, text in zip(comments, plain_texts(comments), strict=True):
-            quotes = [f"{board or community.name}/{no}" for board, no in QUOTE.findall(html)] if "#p" in html else []
-            found.append(Words(text, list(dict.fromkeys(quotes)), urls(text)))
-        return found
+        return [
+            Words(text, _quoted(html, community.name) if "#p" in html else [], urls(text) if "://" in text else [])
+            for html, text in zip(comments, plain_texts(comments), strict=True)
+        ]
 
     def content(self, entity: Entity, fields: Record) -> object:
-        return [fields.get(name) for name in ("sub", "com", "md5", "filename", "filedeleted")]
+        get = fields.get
+        return [get("sub"), get("com"), get("md5"), get("filename"), get("filedeleted")]
 
 
 def _index(answer: Response) -> dict[str, Any]:
@@ -272,6 +279,11 @@ def _index(answer: Response) -> dict[str, Any]:
     if not index:
         raise Malformed(answer.url, None, "an index with threads", "an empty one, which a board never has")
     return index
+
+
+def _quoted(html: str, board: str) -> list[str]:
+    """The ids of the posts that a comment replies to, each once."""
+    return list(dict.fromkeys(f"{other or board}/{no}" for other, no in QUOTE.findall(html)))
 
 
 def _whole(value: object) -> int:

@@ -17,7 +17,7 @@ from extractors.discord_export import Export, NoExport
 from extractors.lake import Commit, Lake, Receipt
 from extractors.platform import Entity, floor_hour
 from extractors.records import Columns
-from extractors.spool import Spool
+from extractors.spool import MOST, Spool
 
 ENDINGS = (".json", ".json.gz")
 ENTITIES: tuple[Entity, ...] = ("threads", "posts")
@@ -61,7 +61,7 @@ def imported(path: Path, lake: Lake, platform: Discord, scratch: Path) -> Iterat
 
 
 def _import(export: Export, run_id: str, lake: Lake, platform: Discord, scratch: Path) -> Imported:
-    community, spool, errors = export.community, Spool(scratch), 0
+    community, spool, errors = export.community, Spool(scratch, MOST), 0
     threads, posts = (Columns(platform, entity, community, run_id) for entity in ENTITIES)
     threads.add([platform.row("threads", community, export.head, export.observed_at, "export")])
     try:

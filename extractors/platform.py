@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import orjson
@@ -78,7 +78,7 @@ class Community:
     def platform(self) -> str:
         return self.key.partition(":")[0]
 
-    @property
+    @cached_property  # asked for with every record
     def name(self) -> str:
         return self.key.partition(":")[2]
 
@@ -226,7 +226,8 @@ class Platform(ABC):
         except (LookupError, TypeError, ValueError, AttributeError) as problem:
             error = f"{type(problem).__name__}: {problem}"[:500]
             return Row(None, None, None, observed_at, {}, payload, source, error)
-        return Row(parsed.thread_id, parsed.post_id, parsed.created_at, observed_at, parsed.fields, payload, source)
+        thread_id, post_id, created_at, fields = parsed
+        return Row(thread_id, post_id, created_at, observed_at, fields, payload, source)
 
 
 def dumps(value: object) -> bytes:
@@ -239,9 +240,9 @@ def dumps(value: object) -> bytes:
 
 def instant(value: object) -> datetime:
     """Unix seconds or an ISO 8601 string with its zone as an aware UTC time; ValueError if it is neither."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if type(value) in (int, float):
         try:
-            return datetime.fromtimestamp(value, UTC)
+            return datetime.fromtimestamp(value, UTC)  # type: ignore[arg-type]
         except (OverflowError, OSError) as problem:
             raise ValueError(f"{value} is no time") from problem
     if isinstance(value, str):

@@ -155,9 +155,11 @@ class Typing:
         return [array.cast(f.type) for f, array in zip(self._own, pa.concat_arrays(pages).flatten(), strict=True)]
 
     def _strictly(self, records: Sequence[Record]) -> pa.StructArray:
-        fractions = {name for record in records for name, value in record.items() if type(value) is float}
-        if not self._wholes.isdisjoint(fractions):  # Arrow would truncate them silently
-            raise pa.ArrowInvalid("a fraction where a whole number is declared")
+        for record in records:
+            if float in map(type, record.values()):  # Arrow would truncate it silently
+                fractions = {name for name, value in record.items() if type(value) is float}
+                if not self._wholes.isdisjoint(fractions):
+                    raise pa.ArrowInvalid("a fraction where a whole number is declared")
         made = pa.array(records, pa.struct(self._read))
         for field in self._times:
             made.field(field.name).cast(field.type)

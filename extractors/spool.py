@@ -10,21 +10,22 @@ import pyarrow as pa
 
 GROUP = 8 * 2**20
 """Bytes of Arrow data that make one Parquet row group."""
-MOST = 2 * GROUP
-"""Bytes of Arrow data that one spool keeps in memory."""
+MOST = 24 * 2**20
+"""Bytes of Arrow data that all spools of a crawl keep in memory together."""
 
 
 class Spool:
-    """Tables in piles; those of a pile have one schema, and are read back in order as row groups.
+    """Tables in piles; those of a pile have one schema, and are read back in order.
 
     One file holds what all piles spill, since a window may have many hours. A killed process leaves nothing behind.
+    `most`: bytes of Arrow data that it keeps in memory.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, most: int) -> None:
+        self._folder, self._most = folder, most
         self._held: defaultdict[Hashable, list[pa.Table]] = defaultdict(list)
         self._sizes: defaultdict[Hashable, int] = defaultdict(int)
-        self._spilled: defaultdict[Hashable, list[tuple[int, int]]] = defaultdict(list)  # offset, bytes
+        self._spilled: defaultdict[Hashable, list[int]] = defaultdict(list)  # where in the file
         self._file: IO[bytes] | None = None
 
     def __contains__(self, pile: Hashable) -> bool:
@@ -38,31 +39,41 @@ class Spool:
     def add(self, pile: Hashable, table: pa.Table) -> None:
         self._held[pile].append(table)
         self._sizes[pile] += table.nbytes
-        if self._sizes[pile] >= GROUP:
-            self._spill(pile)
-        elif self.held >= MOST:
+        if self.held >= self._most:
             for some in list(self._held):
                 self._spill(some)
 
     def _spill(self, pile: Hashable) -> None:
-        group = pa.concat_tables(self._held.pop(pile)).combine_chunks()
         del self._sizes[pile]
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close()
         begin = self._file.seek(0, 2)
-        with pa.ipc.new_stream(self._file, group.schema) as writer:
-            writer.write_table(group)
-        self._spilled[pile].append((begin, self._file.tell() - begin))
+        tables = self._held.pop(pile)
+        with pa.ipc.new_stream(self._file, tables[0].schema) as writer:
+            for table in tables:
+                writer.write_table(table)
+        self._spilled[pile].append(begin)
 
     def read(self, pile: Hashable) -> Iterator[pa.Table]:
-        """The row groups of a pile, each one a table; none where nothing was added."""
-        for begin, size in self._spilled.get(pile, ()):
+        """What a pile holds, in tables of about `GROUP` bytes; none where nothing was added."""
+        group: list[pa.Table] = []
+        for table in self._tables(pile):
+            group.append(table)
+            if sum(part.nbytes for part in group) >= GROUP:
+                yield pa.concat_tables(group)
+                group = []
+        if group:
+            yield pa.concat_tables(group)
+
+    def _tables(self, pile: Hashable) -> Iterator[pa.Table]:
+        for begin in self._spilled.get(pile, ()):
             assert self._file is not None
             self._file.seek(begin)
-            yield pa.ipc.open_stream(self._file.read(size)).read_all()
-        if pile in self._held:
-            yield pa.concat_tables(self._held[pile]).combine_chunks()
+            with pa.ipc.open_stream(self._file) as reader:
+                for batch in reader:
+                    yield pa.Table.from_batches([batch])
+        yield from self._held.get(pile, ())
 
     def drop(self, pile: Hashable) -> None:
         for part in (self._held, self._sizes, self._spilled):

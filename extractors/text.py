@@ -33,7 +33,7 @@ def plain_texts(fragments: Sequence[str], drop: str | None = None) -> list[str]:
 
 def urls(text: str) -> list[str]:
     """The URLs in plain text, each once, in order."""
-    return list(dict.fromkeys(URL.findall(text))) if "://" in text else []
+    return list(dict.fromkeys(URL.findall(text)))
 
 
 def _alone(html: str, drop: str | None) -> str:

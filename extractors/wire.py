@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ class Answer:
     size: int
 
 
+@lru_cache(4096)  # asked for several times a request
 def host_of(url: str) -> str:
     """The host, with the port where it is not the scheme's own. Raises Malformed for what is no http(s) URL."""
     try:
@@ -256,6 +258,10 @@ class _Adapter(HTTPAdapter):
         if pool is None or pool.pool is None:  # closed: the manager keeps the last ten
             pool = self._by_origin[origin] = super().get_connection_with_tls_context(request, *args, **options)
         return pool
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """As in requests, without looking for a proxy where none is set: that takes 0.05 ms (measured 2026-11-23)."""
+        return super().request_url(request, proxies) if proxies else request.path_url
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*args, **options)

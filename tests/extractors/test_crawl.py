@@ -248,7 +248,7 @@ def test_one_that_another_run_reads_for_too_long_is_left_to_the_next(
     monkeypatch.setattr(crawling, "PATIENCE", 0.1)
     crawler = scripted({A: by_hours, B: by_hours})
     window, scratch = Window.hour(NOON), crawler.folder / "scratch"
-    about = crawling.Crawl(crawler.platform, window, crawler.lake, crawler.http, "run", scratch, False)
+    about = crawling.Crawl(crawler.platform, [A], window, crawler.lake, crawler.http, "run", scratch, False)
     with crawling.Reader(about, A):
         commit = crawler.crawl(Window.hour(NOON), A, B)[0]
         assert commit.closes(B.key) and not commit.closes(A.key)
@@ -258,10 +258,10 @@ def test_one_that_another_run_reads_for_too_long_is_left_to_the_next(
 
 @pytest.mark.parametrize("keys", [[PO.key, OUT.key], [FORUM.key]], ids=["fourchan", "discourse"])
 def test_two_processes_keep_a_hosts_limit_together(keys: list[str], tmp_path: Path) -> None:
-    requests, seconds = 10, 0.5
+    requests, seconds = 10, 2.0
     host = "a.4cdn.org" if len(keys) == 2 else FORUM.name
     with Sandbox(World(start=START, hours=20, scale=1.5), now=NOON + HOUR) as sandbox:
-        at_least = 0.8 * seconds  # on a busy machine, some requests come late to the sandbox
+        at_least = 0.55 * seconds  # on a busy machine some come late; two that knew nothing of each other took 0.5
         sandbox.limits.set(host, Limit(requests, at_least))
         runs = [
             start(sandbox, tmp_path / str(n), keys, hours=12, pace=f"{requests} {int(seconds * 1000)}", locks=tmp_path)
@@ -359,8 +359,7 @@ def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "GROUP", 10_000)
-    monkeypatch.setattr(spool, "MOST", 20_000)
-    piles = Spool(tmp_path / "scratch")
+    piles = Spool(tmp_path / "scratch", 20_000)
     added: dict[int, list[int]] = {}
     for mark in range(500):
         pile = mark * mark % 7
@@ -380,8 +379,7 @@ def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(
 
 def test_a_window_of_many_posts_passes_through_a_bounded_spool(scripted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once, of all hours, as 4chan gives them."""
-    monkeypatch.setattr(spool, "GROUP", 50_000)
-    monkeypatch.setattr(spool, "MOST", 100_000)
+    monkeypatch.setattr(crawling, "MOST", 100_000)
     held: list[int] = []
     add = Spool.add
 
