@@ -1,10 +1,10 @@
-"""The whole past of a mods.de board: its threads, the last active first, to the last page of the board; of each thread
-its pages, the newest first.
+"""The whole past of a mods.de board: its threads, the last active first, down to the board's last page; of each thread
+its pages, the newest first. So the newest come first, but for what stands on top and the old posts of busy threads.
 
-Two things make a list that is sorted by activity treacherous. Threads move while it is paged: so each page begins
-with the last thread of the one before, and if that is not there, we go back. And a thread that was not yet read leaps
-to the front when somebody posts: so with each page we look who was bumped since the last look, and read those that
-stood below the place we had come to. One request of a step: a page of the board, of a thread, or an author's profile.
+Reading up from the board's last page would bring the oldest first, but it could miss nobody who posts meanwhile. Going
+down, two things are to be minded. Threads move while the list is paged: so each page begins with the last thread of the
+one before, and if that is not there, we go back. And a thread that was not yet read leaps to the front when somebody
+posts in it: so with each page we look who was bumped since the last look, and read those that had stood below our place.
 """
 
 import base64
