@@ -4,7 +4,7 @@ its pages, the newest first. So the newest come first, but for what stands on to
 Reading up from the board's last page would bring the oldest first, but it could miss nobody who posts meanwhile. Going
 down, two things are to be minded. Threads move while the list is paged: so each page begins with the last thread of the
 one before, and if that is not there, we go back. And a thread that was not yet read leaps to the front when somebody
-posts in it: so with each page we look who was bumped since the last look, and read those that had stood below our place.
+posts: so with each page we look who was bumped since the last look, and read those that stood below our place.
 """
 
 import base64
