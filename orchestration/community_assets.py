@@ -40,7 +40,7 @@ def history_asset(platform: Platform, pipeline: Pipeline) -> dg.AssetsDefinition
         key=["lake", f"{platform.name}_history"],
         partitions_def=partitions_of(platform),
         backfill_policy=dg.BackfillPolicy.multi_run(1),
-        group_name="lake",
+        group_name="history",  # apart from the hourly ones, which are materialised together
         kinds={"parquet"},
         op_tags={HISTORY_TAG: platform.name},
         description=f"The whole past of a community of {platform.name}, newest first, chunk by chunk.",
