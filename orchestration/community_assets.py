@@ -50,20 +50,17 @@ def history_asset(platform: Platform, pipeline: Pipeline) -> dg.AssetsDefinition
         known = {one.key: one for one in pipeline.lake.tracked(platform.name)}
         if key not in known:
             raise dg.Failure(f"{key} is not tracked: run the job track_community first.")
-        rows = requests = chunks = 0
-        progress = None
-        for commit, progress in pipeline.history(known[key], context.run.run_id.replace("-", "")[:12]):
-            rows, chunks = rows + commit.rows, chunks + 1
-            requests += sum(receipt.requests for receipt in commit.communities.values())
-        if progress is None:
+        chunks = list(pipeline.history(known[key], context.run.run_id.replace("-", "")[:12]))
+        if not chunks:
             return dg.MaterializeResult(metadata={"rows": 0, "state": "another run is reading it"})
+        progress = chunks[-1][1]
         if progress.error:
             raise dg.Failure(progress.error, metadata={"done_percent": round(100 * progress.share, 1)})
         return dg.MaterializeResult(
             metadata={
-                "rows": rows,
-                "chunks": chunks,
-                "requests": requests,
+                "rows": sum(commit.rows for commit, _ in chunks),
+                "chunks": len(chunks),
+                "requests": sum(commit.communities[key].requests for commit, _ in chunks),
                 "posts": progress.posts,
                 "done_percent": round(100 * progress.share, 1),
                 "posts_per_second": round(progress.rate, 1),
