@@ -3,7 +3,7 @@
 All channels are read side by side, each only as far back as the hour at hand asks for, so that a page is fetched once
 however many hours it spans. An hour that was read to its end can gain no message, since ids grow with time: a revisit
 asks only for the channels that had some. A thread that no list shows any more is asked for by its id; only what
-Discord itself says was deleted, or misses between messages it shows, is gone.
+Discord itself says was deleted, or misses in a channel that shows other messages, is gone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,6 +51,11 @@ class Place:
     ended: bool = False
     doubtful: bool = False
     vanished: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        """An empty list may be a closed door."""
+        return self.ended and not (self.seen or self.vanished)
 
 
 class Crawl:
@@ -137,9 +142,9 @@ class Crawl:
             if records and not ids:
                 url = self._platform.url(self._api.community)
                 raise Malformed(url, self._api.community.key, "messages with ids", f"{str(records[0])[:80]}")
-            place.doubtful |= len(ids) < len(rows) or not (records or place.seen)  # an empty list may be a closed door
+            place.doubtful |= len(ids) < len(rows)
             place.ended = not records or begins(records[-1], channel)
-            place.seen = True
+            place.seen |= bool(records)
             if ids:
                 place.before = min(ids)
             page = Page(posts=[row for row, record in zip(rows, records, strict=True) if self._is_news(row, record)])
@@ -167,14 +172,14 @@ class Crawl:
         reading, now, page = self._reading(hour), self._api.observed_at, Page()
         for post, item in list(reading.missing(now)):
             place = self._places[item[2]]
-            if place.vanished or not place.doubtful:
+            if place.vanished or self._proves(item[2], place):
                 page.posts.append(gone(item[2], post, instant(item[0]), now))
                 if place.vanished and item[2] in self._threads:
                     del self._threads[item[2]]
                     page.threads.append(gone(item[2], None, created_at(item[2]), now))
             else:
                 reading.items[post] = item
-        doubtful = any(place.doubtful for place in self._places.values())
+        doubtful = any(place.doubtful or place.is_silent for place in self._places.values())
         settled = self._settled or (not doubtful and self._began is not None and self._began >= hour + HOUR + YOUNG)
         state: State = {"settled": settled, "posts": reading.items}
         if hour + HOUR == self._window.end:
@@ -182,6 +187,15 @@ class Crawl:
         keep = reading.items or hour in self._states or "threads" in state
         yield Page(page.threads, page.posts, reached=hour, state=state if keep else None, note=self._hint())
         del self._readings[hour]
+
+    def _proves(self, channel: str, place: Place) -> bool:
+        """Whether what the place does not show is gone. If it showed nothing, it is asked for its newest message."""
+        if place.is_silent and not place.doubtful:
+            try:
+                place.seen = bool(self._api.messages(channel, id_at(self._api.observed_at + HOUR), limit=1))
+            except (Closed, Vanished):
+                place.doubtful = True
+        return place.seen and not place.doubtful
 
     def _hint(self) -> str | None:
         """What is to be done if every message of a person came without words."""
