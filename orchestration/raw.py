@@ -1,22 +1,28 @@
 """The statements that fill the raw tables: whole partitions, from all files that the lake's commits name."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extractors.lake import HOUR_FORMAT, Commit, Lake
 from extractors.platform import Entity, Platform, windows
-from extractors.records import entities
+from extractors.records import COMMON, entities
 from orchestration.tables import OBSERVATIONS, observations, raw_schema
 
 if TYPE_CHECKING:
     import duckdb
 
+PARSED = ("text", "quotes", "links", "content_hash")  # of the common columns
+KEPT = frozenset((*COMMON.names, "hour", "loaded_at")).difference(PARSED)
+"""What a quarantined row keeps."""
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+log = logging.getLogger(__name__)
+
 
 class WarehouseError(Exception):
-    """The warehouse cannot be used or the lake does not fit it; the sentence says what to do."""
+    """The warehouse cannot be used or its files cannot be read; the sentence says what to do."""
 
 
 @dataclass(frozen=True)
@@ -69,38 +75,87 @@ def replace_partitions(
 def _insert(
     connection: "duckdb.DuckDBPyConnection", table: str, columns: Mapping[str, str], files: list[str], now: datetime
 ) -> None:
-    source = "read_parquet($files, union_by_name = true, filename = '_file', hive_partitioning = false)"
-    found = connection.execute(f"describe select * exclude (_file) from {source}", {"files": files}).fetchall()
-    kinds = {name: kind for name, kind, *_ in found}
-    for name in kinds.keys() & columns.keys():
-        if kinds[name] != columns[name] and not {kinds[name], columns[name]} <= {"INTEGER", "BIGINT"}:
-            raise WarehouseError(
-                f"Column {name} of raw.{table} is {columns[name]}, but {kinds[name]} in the lake's files from "
-                f"{Path(files[0]).name} on: give the new kind a name of its own in the platform's schema."
-            )
-    names = ", ".join(f'"{name}"' for name in kinds if name in columns)
-    hour = "timezone('UTC', strptime(regexp_extract(_file, '.*/hour=([^/]+)/', 1), '%Y-%m-%dT%H'))"
-    query = f"insert into raw.{table} ({names}, hour, loaded_at) select {names}, {hour}, $now from {source}"
-    connection.execute(query, {"files": files, "now": now})
+    """Files of one shape at a time: DuckDB makes one kind of what several files have, and never says so."""
+    shapes = connection.execute(
+        """
+        select list(file_name order by file_name) from (
+            select file_name, list((name, type, logical_type) order by all) as shape
+            from parquet_schema($files) group by file_name
+        ) group by shape
+        """,
+        {"files": files},
+    ).fetchall()
+    for (alike,) in shapes:
+        source = "read_parquet($files, union_by_name = true, filename = '_file', hive_partitioning = false)"
+        told = {"files": alike}
+        found = connection.execute(f"describe select * exclude (_file) from {source}", told).fetchall()
+        kinds = {name: kind for name, kind, *_ in found if name in columns}
+        values, source = _cast(connection, table, source, kinds, columns, told)
+        hour = "timezone('UTC', strptime(regexp_extract(_file, '.*/hour=([^/]+)/', 1), '%Y-%m-%dT%H'))"
+        connection.execute(
+            f"insert into raw.{table} ({_names(kinds)}, hour, loaded_at) select {values}, {hour}, $now from {source}",
+            told | {"now": now},
+        )
 
 
 def _fit(connection: "duckdb.DuckDBPyConnection", table: str, schema: Any) -> dict[str, str]:
-    """Create the table or add the columns it lacks; return its columns' types. Refuses a changed type."""
+    """Create the table, add the columns it lacks, cast those that are declared anew; return its columns' kinds."""
     empty = schema.empty_table()  # noqa: F841 - DuckDB finds it by its name
     wanted = {name: kind for name, kind, *_ in connection.execute("describe select * from empty").fetchall()}
     if not exists(connection, "raw", table):
         connection.execute(f"create table raw.{table} as select * from empty")
         return wanted
     there = {name: kind for name, kind, *_ in connection.execute(f"describe raw.{table}").fetchall()}
-    for name, kind in wanted.items():
-        if name not in there:
-            connection.execute(f'alter table raw.{table} add column "{name}" {kind}')
-        elif there[name] != kind:
-            raise WarehouseError(
-                f"Column {name} of raw.{table} is {there[name]}, but the platform now declares {kind}: give the new "
-                f"kind a name of its own, or drop the table raw.{table}, which is loaded again from the lake."
-            )
+    if any(there[name] != wanted[name] for name in there.keys() & wanted.keys()):
+        values, source = _cast(connection, table, f"raw.{table}", there, there | wanted, {})
+        connection.execute(f"create or replace table raw.{table} as select {values} from {source}")
+    for name in wanted.keys() - there.keys():
+        connection.execute(f'alter table raw.{table} add column "{name}" {wanted[name]}')
     return there | wanted
+
+
+def _cast(
+    connection: "duckdb.DuckDBPyConnection",
+    table: str,
+    source: str,
+    there: Mapping[str, str],
+    wanted: Mapping[str, str],
+    told: Mapping[str, Any],
+) -> tuple[str, str]:
+    """What to select, and from what, so that `source` with columns of the kinds `there` has the `wanted` ones. A value
+    that does not fit puts its row into quarantine, as it would have when it was crawled."""
+    changed = {name: kind for name, kind in there.items() if kind != wanted[name]}
+    if not changed:
+        return _names(there), source
+    cast = {name: f'try_cast(cast("{name}" as varchar) as {wanted[name]})' for name in changed}
+    misfits = []
+    for name in changed:
+        number = f'try_cast(cast("{name}" as varchar) as double)'
+        fits = f"{cast[name]} = {number}" if wanted[name] in WHOLE else f"{cast[name]} is not null"
+        said = f"""'{name}: expected {wanted[name]}, got ' || left(cast("{name}" as varchar), 400)"""
+        misfits.append(f'when "{name}" is not null and not coalesce({fits}, false) then {said}')
+    source = f"(select *, case {' '.join(misfits)} end as _misfit from {source})"
+    values = []
+    for name in there:
+        value = cast.get(name, f'"{name}"')
+        if name == "parse_error":
+            value = "coalesce(parse_error, _misfit)"
+        elif name not in KEPT:
+            value = f"case when _misfit is null then {value} end"
+        values.append(f'{value} as "{name}"')
+    (misfit,) = connection.execute(f"select count(_misfit) from {source}", told).fetchone() or (0,)
+    kinds = ", ".join(f"{name} from {kind} to {wanted[name]}" for name, kind in changed.items())
+    log.warning("raw.%s: columns cast because the platform declares them anew: %s.", table, kinds)
+    if misfit:
+        log.warning(
+            "raw.%s: %d rows do not fit and are loaded with parse_error set; a new kind under a name of its own in the "
+            "platform's schema would keep them.", table, misfit,
+        )  # fmt: skip
+    return ", ".join(values), source
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 def _count(commits: Iterable[Commit], entity: Entity) -> dict[datetime, int]:

@@ -113,7 +113,7 @@ class Warehouse:
     def load(self, lake: Lake, platforms: Sequence[Platform], hours: Iterable[datetime], now: datetime) -> Loaded:
         """Replace the partitions of these hours from all that the lake has committed of them, in one transaction.
 
-        Raises WarehouseError where a column changed its type.
+        A column that changed its kind is cast. Raises WarehouseError where a file cannot be read.
         """
         hours = sorted(set(hours))
         with self.open() as connection:
