@@ -3,7 +3,8 @@
 The state: `read` (when each hour of the last days was read), `authors` (when each one's profile was), and `threads`: of
 each that was active in the last weeks its `mark` (last post, replies), whether it was read `whole` up to that, the
 `print` of what it says of itself, when it was `created`, its `tags`, since when, from when and on which pages (beside
-which posts) something of it is `broken`, and its `posts` of the last days: when created, fingerprint, page.
+which posts) something of it is `broken`, and its `posts` of the last days: when created, fingerprint, page. Those that
+are hidden stay among them, without a fingerprint, because they may come back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -77,10 +78,11 @@ class ThreadReading:
             return
         self._reading.whole = not self._broken
         for post, item in self._known.get("posts", {}).items():
-            if not self._covers(item[0]):
+            if item[1] is None or not self._covers(item[0]):
                 self._reading.items.setdefault(post, item)
-        for post, item in self._reading.missing(page.observed_at):
-            yield gone(self.thread, post, instant(item[0]), page.observed_at)
+        for post, (created, _, place) in list(self._reading.missing(page.observed_at)):
+            self._reading.items[post] = [created, None, place]
+            yield gone(self.thread, post, instant(created), page.observed_at)
 
     def _covers(self, created: int) -> bool:
         newest, oldest = self.page, self._oldest
@@ -94,7 +96,8 @@ class ThreadReading:
         """The thread is gone, with all that was known of it."""
         if "created" not in self._known:
             return Page()
-        posts = [gone(self.thread, post, instant(item[0]), observed_at) for post, item in self._known["posts"].items()]
+        known = self._known["posts"].items()
+        posts = [gone(self.thread, post, instant(item[0]), observed_at) for post, item in known if item[1] is not None]
         return Page([gone(self.thread, None, instant(self._known["created"]), observed_at)], posts)
 
     def quarantine(self, ids: set[str]) -> None:

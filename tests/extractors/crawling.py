@@ -26,6 +26,7 @@ from extractors.store import Folder
 from sandbox.discord import HOST as DISCORD_HOST
 from sandbox.discord import TOKEN as DISCORD_TOKEN
 from sandbox.discord_world import GENERAL, HELP
+from sandbox.faults import Fault
 from sandbox.history import Community as Invented
 from sandbox.history import Post
 from sandbox.server import Sandbox
@@ -79,11 +80,17 @@ def discord(**options: Any) -> Discord:
 
 
 def client(sandbox: Sandbox, locks: Path, **options: Any) -> Http:
-    defaults = {"attempts": 2, "backoff": 0.01, "patience": 0.05, "timeout": (5, 0.5), "clock": lambda: sandbox.now}
+    defaults = {"attempts": 2, "backoff": 0.01, "patience": 0.05, "timeout": (5, 20), "clock": lambda: sandbox.now}
     given = options.pop("secrets", {})
     secrets = {host: {**SECRETS.get(host, {}), **given.get(host, {})} for host in {*SECRETS, *given}}
     defaults |= {"via": sandbox.url, "locks": locks, "user_agent": "threadlake tests", "secrets": secrets}
     return Http(**defaults | options)
+
+
+def impatient(fault: Fault) -> dict[str, Any]:
+    """Options of a client that a fault meets: it takes no huge answers, and a server that hangs is soon given up; any
+    other may be as slow as a busy machine makes it."""
+    return {"max_bytes": 1_000_000} | ({"timeout": (5, 0.5)} if fault.kind == "hang" else {})
 
 
 @dataclass
@@ -103,8 +110,12 @@ class Crawler:
     def crawl(self, window: Window, *communities: Community, refresh: bool = False) -> list[Commit]:
         self.runs += 1
         options: dict[str, Any] = {"lake": self.lake, "http": self.http, "run_id": f"run{self.runs:04}"}
-        options |= {"clock": lambda: self.sandbox.now, "scratch": self.folder / "scratch", "refresh": refresh}
+        options |= {"clock": self.clock, "scratch": self.folder / "scratch", "refresh": refresh}
         return list(crawl(self.platform, communities, window, **options))
+
+    def clock(self) -> datetime:
+        """Later in each run, as in life: the state of a board is the one that was committed last."""
+        return self.sandbox.now + timedelta(milliseconds=self.runs)
 
     def poll(self, *communities: Community) -> Commit:
         """One observation of the hour that is open."""

@@ -18,7 +18,19 @@ from sandbox.recorded import RecordedDiscourse, RecordedVersions
 from sandbox.server import Sandbox
 from sandbox.site import Request, Response, Site, json_response
 from sandbox.world import World
-from tests.extractors.crawling import FORUM, MINUTE, OLD, PRIVATE, START, Crawler, discourse, forum_truth, hourly, track
+from tests.extractors.crawling import (
+    FORUM,
+    MINUTE,
+    OLD,
+    PRIVATE,
+    START,
+    Crawler,
+    discourse,
+    forum_truth,
+    hourly,
+    impatient,
+    track,
+)
 from tests.recorded import RECORDED, needs_recorded
 
 HOST = "forum.example"
@@ -200,7 +212,7 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
     window = Window(START + 9 * HOUR, START + 14 * HOUR)
     with Sandbox(world, now=window.end) as sandbox:
         in_turn = Pace(requests=100_000, seconds=1)
-        crawler = Crawler(discourse(pace=in_turn), sandbox, tmp_path, {"max_bytes": 1_000_000})
+        crawler = Crawler(discourse(pace=in_turn), sandbox, tmp_path, impatient(fault))
         if known:
             sandbox.now = window.end - HOUR
             crawler.crawl(Window(window.start, sandbox.now), FORUM)

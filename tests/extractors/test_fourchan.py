@@ -15,7 +15,7 @@ from sandbox.recorded import RecordedFourchan
 from sandbox.server import Sandbox
 from sandbox.site import Request, Response, Site, conditional
 from sandbox.world import World
-from tests.extractors.crawling import MINUTE, OUT, PO, START, Crawler, board_truth, fourchan, hourly, track
+from tests.extractors.crawling import MINUTE, OUT, PO, START, Crawler, board_truth, fourchan, hourly, impatient, track
 from tests.recorded import RECORDED, needs_recorded
 
 HOST = "a.4cdn.org"
@@ -271,7 +271,7 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
     at = START + 6 * HOUR
     with Sandbox(world, now=at - HOUR) as sandbox:
         in_turn = Pace(requests=100_000, seconds=1)
-        crawler = Crawler(fourchan(pace=in_turn), sandbox, tmp_path, {"max_bytes": 1_000_000})
+        crawler = Crawler(fourchan(pace=in_turn), sandbox, tmp_path, impatient(fault))
         polls = []
         if known:
             crawler.poll(PO)

@@ -22,7 +22,20 @@ from sandbox.lemmy_community import LemmyComment, LemmyCommunity, LemmyItem, Lem
 from sandbox.limits import RATE_LIMIT_ERROR, Limit
 from sandbox.server import Sandbox
 from sandbox.world import World
-from tests.extractors.crawling import FAST, FOLDING, MAPS, MINUTE, START, TRAILS, Crawler, client, hourly, lemmy, track
+from tests.extractors.crawling import (
+    FAST,
+    FOLDING,
+    MAPS,
+    MINUTE,
+    START,
+    TRAILS,
+    Crawler,
+    client,
+    hourly,
+    impatient,
+    lemmy,
+    track,
+)
 from tests.recorded import RECORDED, needs_recorded
 
 BOTH: tuple[Entity, ...] = ("threads", "posts")
@@ -185,7 +198,7 @@ def test_the_same_post_from_two_instances(crawler: Crawler) -> None:
 def read(
     sandbox: Sandbox, community: Community, locks: Path, cursor: Any = None, since: datetime = START
 ) -> Iterator[Page]:
-    http = client(sandbox, locks, timeout=(5, 20))  # on a busy machine no request may count twice
+    http = client(sandbox, locks)
     return lemmy().history(community, since, http, json.loads(json.dumps(cursor)))
 
 
@@ -436,7 +449,7 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
 ) -> None:
     window = Window(START + 9 * HOUR, START + 14 * HOUR)
     with Sandbox(world, now=window.end) as sandbox:
-        crawler = Crawler(lemmy(), sandbox, tmp_path)
+        crawler = Crawler(lemmy(), sandbox, tmp_path, impatient(fault))
         if known:
             crawler.crawl(window, FOLDING)
             sandbox.now += 10 * MINUTE

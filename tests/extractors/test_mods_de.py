@@ -19,7 +19,7 @@ from sandbox.mods_de_xml import XML, dumps, mangle
 from sandbox.server import Sandbox
 from sandbox.site import Request, Response, Site
 from sandbox.world import World
-from tests.extractors.crawling import MINUTE, PUBLIC, START, TENTS, Crawler, client, mods_de
+from tests.extractors.crawling import MINUTE, PUBLIC, START, TENTS, Crawler, client, impatient, mods_de
 
 HOST = "forum.mods.de"
 BOARD, QUIET = PUBLIC, TENTS
@@ -297,7 +297,7 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
     window = Window(START + 9 * HOUR, START + 14 * HOUR)
     with Sandbox(world, now=window.end) as sandbox:
         in_turn = Pace(requests=100_000, seconds=1)
-        crawler = Crawler(mods_de(pace=in_turn), sandbox, tmp_path, {"max_bytes": 1_000_000})
+        crawler = Crawler(mods_de(pace=in_turn), sandbox, tmp_path, impatient(fault))
         if known:
             sandbox.now = window.end - HOUR
             crawler.crawl(Window(window.start, sandbox.now), BOARD)
