@@ -97,6 +97,18 @@ def test_every_model_says_what_it_is() -> None:
             assert model.config.materialized == "view" or model.config.full_refresh is False
 
 
+def test_an_hourly_test_reads_no_whole_table() -> None:
+    """It names the partitions of the new rows, or is about what an hour has; everything else is tagged daily."""
+    hourly = [n for n in manifest().nodes.values() if n.resource_type == "test" and "daily" not in n.tags]
+    assert len(hourly) > 10
+    for test in hourly:
+        said = test.test_metadata.kwargs
+        model = manifest().nodes[test.attached_node].name
+        assert said.get("rows") or model.startswith("new_") or model == "history_boundary", test.name
+        if test.test_metadata.name == "unique_key":
+            assert said.get("partition"), test.name
+
+
 def test_dialect_functions_stand_in_one_file() -> None:
     functions = "date_trunc|strftime|to_timestamp|epoch_us|md5|now|hash|list_[a-z]+|to_[a-z]+"
     types = "timestamptz|varchar|bigint|double"

@@ -11,6 +11,7 @@ from orchestration.assets import partition_of
 from orchestration.dbt import Dbt
 from orchestration.definitions import build_defs
 from orchestration.pipeline import Pipeline
+from orchestration.upkeep import TABLES_TESTED
 from orchestration.warehouse import Warehouse
 from tests.orchestration.conftest import track
 
@@ -98,6 +99,16 @@ def test_by_hour_and_by_range_are_the_same(pipeline: Pipeline, instance: dg.Dags
         again.dbt.build([hour(number)], again.settings.now())
     assert rows(again, query) == by_range
     assert again.unmerged(None) == []
+
+
+def test_whole_tables_are_tested_once_a_day_only(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    result = run(pipeline, instance, 0, 0)
+    assert {c.check_name for c in result.get_asset_check_evaluations() if c.asset_key.path[0] == "clean"} == {
+        "not_null_posts_post_id"
+    }
+    for variables, unique in (({}, False), (TABLES_TESTED, True)):
+        nodes = pipeline.dbt.build((), pipeline.settings.now(), variables=variables)
+        assert ("unique_posts_post_id" in {node.name for node in nodes}) == unique
 
 
 def test_a_failed_model_fails_the_run_and_says_why(
