@@ -21,6 +21,7 @@ from extractors.platform import Community, Page, State
 if TYPE_CHECKING:
     from extractors.mods_de import ModsDe
 
+MOST_USER = 10**8
 START: State = {
     "began": None,  # when the first page of the board was read, Unix seconds
     "looked": None,  # when the front of the board was last seen
@@ -28,6 +29,7 @@ START: State = {
     "edge": None,  # last activity of the last thread that was taken, and the threads that share it
     "leapt": [],  # threads that were read out of turn
     "queue": [],  # threads to read: [id, next page, whether its head is yielded, bumped: [looked, edge] or None]
+    "failed": [],  # of the queue, what could not be read: the next run tries it again
     "back": False,  # whether the last page of the board was one that we went back to
     "ended": False,
     "authors": "",  # who was asked for already, see Seen
@@ -44,7 +46,9 @@ class Seen:
         self._bits = int.from_bytes(zlib.decompress(base64.b64decode(packed))) if packed else 0
 
     def add(self, user: int) -> bool:
-        """Whether it was not there."""
+        """Whether it was not there; an id as no user has is passed over, since it would take as many bits."""
+        if user > MOST_USER:
+            return False
         bit = 1 << user
         new, self._bits = not self._bits & bit, self._bits | bit
         return new
@@ -59,6 +63,7 @@ def history(
 ) -> Iterator[Page]:
     """See `Platform.history`. A step that yields nothing but a cursor yields it all the same."""
     past = Past(platform, community, since.timestamp(), board, deepcopy({**START, **(cursor or {})}))
+    past.again()
     failed: CrawlError | None = None
     while True:
         try:
@@ -86,15 +91,23 @@ class Past:
     @property
     def progress(self) -> tuple[int, int]:
         """Posts, of as many as the board counts, which are more than there are."""
-        finished = self._at["ended"] and not self._at["queue"]
+        finished = self._at["ended"] and not self._at["queue"] and not self._at["failed"]
         return self._at["done"], self._at["done"] if finished else max(self._at["whole"], self._at["done"])
 
     def state(self) -> State:
         return deepcopy(self._at) | {"authors": self._authors.packed()}
 
     def skip(self) -> bool:
-        """Give up on the thread being read; False if it is not a thread that fails."""
-        return bool(not self._at["strangers"] and self._at["queue"] and self._at["queue"].pop(0))
+        """Leave the thread being read to the next run; False if it is not a thread that fails."""
+        if self._at["strangers"] or not self._at["queue"]:
+            return False
+        self._at["failed"].append(self._at["queue"].pop(0))
+        return True
+
+    def again(self) -> None:
+        """Try what an earlier run could not read."""
+        self._at["queue"] += self._at["failed"]
+        self._at["failed"] = []
 
     def step(self) -> Page | None:
         if self._at["strangers"]:

@@ -463,9 +463,15 @@ def test_a_thread_that_cannot_be_read_keeps_no_other_from_the_past(crawler: Craw
     with pytest.raises(Exception, match=r"thread\.php.*expected the thread .*, got <html>"):
         for page in mods_de().history(BOARD, START, crawler.http, None):
             pages.append(page)
-    missed = standing(world, crawler.sandbox.now, crawler.sandbox.now).keys() - posts_of(pages).keys()
+    everything = standing(world, crawler.sandbox.now, crawler.sandbox.now).keys()
+    missed = everything - posts_of(pages).keys()
     board: Board = world.mods_de_board("14")
     assert len({post.thread for post in board.posts() if str(post.id) in missed}) == 1
+    cursor = orjson.loads(orjson.dumps(pages[-1].state))
+    crawler.sandbox.requests.clear()
+    pages += mods_de().history(BOARD, START, crawler.http, cursor)
+    assert everything <= posts_of(pages).keys(), "the next run reads it"
+    assert len(crawler.sandbox.requests) < 12, "and little else"
 
 
 # -- what it declares ----------------------------------------------------------------------------------------------
