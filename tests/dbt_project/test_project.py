@@ -214,6 +214,39 @@ def test_the_key_tests_find_what_stands_twice(warehouse: Warehouse) -> None:
         assert failed == {"posts_key", "threads_key", "threads_side"}
 
 
+@pytest.mark.parametrize("export_first", [True, False])
+def test_an_export_counts_where_it_has_a_later_edit(warehouse: Warehouse, export_first: bool) -> None:
+    """In whatever order they arrive; the platform's next reading puts it in its place again."""
+    observed = "2026-01-15T10:30:00+00:00"
+
+    def message(words: str, source: str, edited: str | None, **fields: Any) -> dict[str, Any]:
+        common = {"platform": "discord", "instance": "discord.com", "community": "discord:1/2", "thread_id": "2"}
+        told = {"run_id": source, "source": source, "gone": False, "text": words, "content_hash": words}
+        times = {"created_at": observed, "observed_at": observed, "hour": f"{HOUR}:00:00+00"}
+        return common | told | times | {"edited_timestamp": edited} | fields
+
+    early, late, last = (f"2026-01-15T10:{minute}:00+00:00" for minute in (10, 20, 25))
+    api = [message("first", "api", None, post_id="1"), message("edited", "api", late, post_id="2")]
+    export = [
+        message("second", "export", early, post_id="1"),
+        message("before", "export", early, post_id="2"),
+        message("as edited", "export", late, post_id="2"),
+    ]
+    shown = "select post_id, text, source, version_count, edited_at is not null from clean.all_posts order by 1"
+    versions = "select post_id, content_hash from clean.post_versions order by all"
+    for rows in (export, api) if export_first else (api, export):
+        warehouse.clear_raw()
+        warehouse.load("discord_posts", rows)
+        warehouse.merge([HOUR], now=NOW)
+    assert warehouse.sql(shown) == [("1", "second", "export", 2, True), ("2", "edited", "api", 1, True)]
+    assert warehouse.sql(versions) == [("1", "first"), ("1", "second"), ("2", "edited")]
+    warehouse.clear_raw()
+    warehouse.load("discord_posts", [message("third", "api", last, post_id="1", observed_at=last)])
+    warehouse.merge([HOUR], now=NOW)
+    assert warehouse.sql(shown)[0] == ("1", "third", "api", 2, True)
+    assert warehouse.sql(versions) == [("1", "first"), ("1", "third"), ("2", "edited")]
+
+
 def test_two_keys_may_share_a_number(warehouse: Warehouse) -> None:
     """The number by which statements find rows is no key: what else has it is left as it was."""
     warehouse.load("fourchan_posts", [post(1), post(2), post(3)])
