@@ -23,7 +23,20 @@ from extractors.store import StoreError
 from sandbox.limits import Limit
 from sandbox.server import Sandbox
 from sandbox.world import World
-from tests.extractors.crawling import FORUM, OUT, PO, START, Crawler, board_truth, discourse, forum_truth, fourchan
+from tests.extractors.crawling import (
+    CHAT,
+    FOLDING,
+    FORUM,
+    OUT,
+    PO,
+    PUBLIC,
+    START,
+    Crawler,
+    board_truth,
+    discourse,
+    forum_truth,
+    fourchan,
+)
 
 ROOT = Path(__file__).parents[2]
 A, B, C = (Community(f"discourse:{name}.example", f"{name}.example") for name in "abc")
@@ -256,15 +269,22 @@ def test_one_that_another_run_reads_for_too_long_is_left_to_the_next(
     assert crawler.crawl(Window.hour(NOON), A, B)[0].closes(A.key)
 
 
-@pytest.mark.parametrize("keys", [[PO.key, OUT.key], [FORUM.key]], ids=["fourchan", "discourse"])
-def test_two_processes_keep_a_hosts_limit_together(keys: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("keys", "host", "hours"),
+    [
+        ([PO.key, OUT.key], "a.4cdn.org", 12), ([FORUM.key], FORUM.name, 12), ([CHAT.key], CHAT.instance, 2),
+        ([FOLDING.key, "lemmy:lemmy.example/quiet"], FOLDING.instance, 12), ([PUBLIC.key], PUBLIC.instance, 1),
+    ], ids=["fourchan", "discourse", "discord", "lemmy", "mods_de"],
+)  # fmt: skip
+def test_two_processes_keep_a_hosts_limit_together(keys: list[str], host: str, hours: int, tmp_path: Path) -> None:
     requests, seconds = 10, 2.0
-    host = "a.4cdn.org" if len(keys) == 2 else FORUM.name
     with Sandbox(World(start=START, hours=20, scale=1.5), now=NOON + HOUR) as sandbox:
         at_least = 0.55 * seconds  # on a busy machine some come late; two that knew nothing of each other took 0.5
         sandbox.limits.set(host, Limit(requests, at_least))
         runs = [
-            start(sandbox, tmp_path / str(n), keys, hours=12, pace=f"{requests} {int(seconds * 1000)}", locks=tmp_path)
+            start(
+                sandbox, tmp_path / str(n), keys, hours=hours, pace=f"{requests} {int(seconds * 1000)}", locks=tmp_path
+            )
             for n in range(2)
         ]
         assert [run.wait(60) for run in runs] == [0, 0]
