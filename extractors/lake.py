@@ -286,14 +286,17 @@ class Lake:
     # -- who is tracked ----------------------------------------------------------------------------------------
 
     def track(self, tracked: Tracked) -> None:
-        """Track a community, or change how it is tracked."""
-        self.untrack(tracked.key)
+        """Track a community, or change how it is tracked; killed anywhere, it is tracked as before or as told."""
         record = asdict(tracked) | {"every": int(tracked.every.total_seconds())}
-        self.store.create(f"communities/{_quoted(tracked.key)}.json", orjson.dumps(record))
+        self.store.replace(f"communities/{_quoted(tracked.key)}.json", orjson.dumps(record))
 
     def untrack(self, key: str) -> None:
         """Track it no more; what was fetched stays."""
         self.store.delete(f"communities/{_quoted(key)}.json")
+
+    def is_tracked(self, key: str) -> bool:
+        name = f"communities/{_quoted(key)}.json"
+        return name in self.store.list(name)
 
     def tracked(self, platform: str | None = None) -> list[Tracked]:
         """Who is tracked, by key."""

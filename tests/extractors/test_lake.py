@@ -156,6 +156,25 @@ def test_who_is_tracked_can_change_and_end(lake: Lake) -> None:
     assert lake.tracked() == []
 
 
+def test_who_is_tracked_stays_so_while_it_changes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Tracked(PO.key, PO.instance, NOON, NOON, timedelta(minutes=10), "Papercraft")
+    lake.track(first)
+    assert lake.is_tracked(PO.key) and not lake.is_tracked("fourchan:p")
+
+    def killed(_: int, mode: int) -> None:
+        monkeypatch.undo()
+        assert lake.tracked() == [first]
+        lake.track(replace(first, title="somebody else's"))
+        raise Killed
+
+    monkeypatch.setattr("os.fchmod", killed)
+    with pytest.raises(Killed):
+        lake.track(replace(first, every=HOUR))
+    assert lake.tracked() == [replace(first, title="somebody else's")]
+    lake.track(replace(first, every=HOUR))
+    assert lake.tracked() == [replace(first, every=HOUR)] and not list(lake.store.root.rglob(".tmp-*"))  # type: ignore[attr-defined]
+
+
 def test_a_lake_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StoreError, match="choose another folder"):
