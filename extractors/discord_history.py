@@ -34,6 +34,8 @@ def history(platform: "Discord", api: Api, since: datetime, cursor: State | None
             done = (number + past.share(channel, page.state)) / len(ids)
             page.progress = (int(done * 1_000_000), 1_000_000)
             yield page
+        if past.notes:
+            yield Page(note="; ".join(past.notes))
 
 
 class Past:
@@ -50,6 +52,8 @@ class Past:
     ) -> None:
         self._platform, self._api, self._since, self._begun, self._tags = platform, api, since, begun, tags
         self._cursor = cursor  # where to go on; None once there
+        self.notes: list[str] = []
+        """What may not be read."""
 
     def channel(self, channel: Record) -> Iterator[Page]:
         """All that is left of a channel, by its parts."""
@@ -98,7 +102,10 @@ class Past:
                 pages = self._api.archived(channel["id"], part, self._since, instant(at["at"]) if at else None)
                 for threads in pages:
                     yield from threads
-            except (Closed, Vanished):  # the private ones need a right that few bots have
+            except Closed:
+                right = "; that needs the right to manage threads" if part == "private" else ""
+                self.notes.append(f"the bot may not read the {part} threads of channel {channel['id']}{right}")
+            except Vanished:
                 return
 
     def _thread(self, channel: Record, thread: Record, part: str) -> Iterator[Page]:
@@ -111,7 +118,10 @@ class Past:
         while before > id_at(self._since):
             try:
                 records = api.messages(thread["id"], before)
-            except (Closed, Vanished):
+            except Closed:
+                records = []
+                self.notes.append(f"the bot may not read channel {thread['id']}")
+            except Vanished:
                 records = []
             rows = [self._platform.row("posts", api.community, record, api.observed_at) for record in records]
             ids = [int(row.post_id) for row in rows if row.post_id]

@@ -262,7 +262,8 @@ class Pages:
             raise Malformed(f"{self.base}/posts.json", None, "the newest posts", "none, which a forum always has")
         self.asked = before
         self.before = least if least is not None and least < self._lowest else (before or 1) - PER_PAGE + 1
-        self.ended = self.before <= 1 or (self.modern and len(records) < PER_PAGE)
+        # a short page is not the end: a plugin or a proxy may have taken some of it out
+        self.ended = self.before <= 1 or (self.modern and not records)
         return well
 
     def resume(self, before: int, modern: bool) -> None:

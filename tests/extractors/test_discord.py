@@ -402,3 +402,5 @@ def test_a_bot_without_rights_asks_once_for_private_threads(world: World, tmp_pa
             crawler.crawl(Window.hour(floor_hour(sandbox.now) - HOUR), CHAT)
             sandbox.now += HOUR
         assert crawler.asked("discord.com", r".*/threads/archived/private") == 1
+        notes = [page.note for page in discord().history(CHAT, START, crawler.http, None) if page.note]
+        assert notes and all("needs the right to manage threads" in note for note in notes)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from extractors.discourse import Pages
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Window, floor_hour, windows
 from sandbox.discourse import KEY
@@ -107,6 +108,22 @@ def test_old_windows_are_found_by_bisecting(community: Community, crawler: Crawl
     assert len(truth.shown) > (8 if community == OLD else 100)
     opened = {shown.thread for shown in truth.shown.values() if shown.payload["post_number"] == 1}
     topics_are_right(crawler, community, opened, world)  # the others' rows come with their opening posts
+
+
+def test_a_short_page_is_not_the_end(crawler: Crawler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a plugin takes some posts out of a page."""
+    whole = {row.post_id for page in discourse().history(FORUM, START, crawler.http, None) for row in page.posts}
+    asked = Pages._posts
+    pages: list[int] = []
+
+    def short(self: Pages, before: int | None) -> list[Any]:
+        records = asked(self, before)
+        pages.append(len(records))
+        return records[:-1] if len(pages) == 3 else records
+
+    monkeypatch.setattr(Pages, "_posts", short)
+    found = {row.post_id for page in discourse().history(FORUM, START, crawler.http, None) for row in page.posts}
+    assert len(pages) > 6 and len(whole) - 1 <= len(found) and found <= whole
 
 
 @pytest.mark.parametrize("community", [FORUM, OLD], ids=lambda community: str(community.name))
