@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from orchestration.cli import main
+from sandbox.discord import TOKEN
 from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.test_plug import COMMUNITIES, HOUR, START
@@ -44,6 +45,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     def build(name: str, via: str, ranges: list[tuple[str, str]]) -> Path:
         for variable, value in {"HOME": tmp_path / name, "VIA": via, "CLOCK": tmp_path / "clock", "PACE": 3000}.items():
             monkeypatch.setenv(f"THREADLAKE_{variable}", str(value))
+        monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
         for community in COMMUNITIES:
             assert main(["track", community]) == 0
         for since, until in ranges:

@@ -18,6 +18,7 @@ from orchestration.pipeline import Pipeline
 from orchestration.recover import orphans
 from orchestration.settings import Settings
 from orchestration.warehouse import WarehouseError
+from sandbox.discord import TOKEN
 from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.test_plug import COMMUNITIES, HOUR, SINCE, START, differences
@@ -96,6 +97,7 @@ def test_three_times_everything_is_killed(
             "EXTRACT_CRON": "* * * * *", "LOAD_CRON": "* * * * *",
         }.items():  # fmt: skip
             monkeypatch.setenv(f"THREADLAKE_{name}", str(value))
+        monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
         settings = Settings.from_env()
         pipeline = Pipeline.of(settings)
         for community in COMMUNITIES:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -70,6 +70,16 @@ def expected(world: World, key: str, since: datetime, ticks: Sequence[datetime])
     """By post id, of the community `key`, tracked since an hour, when the schedules ticked at `ticks`, ascending."""
     subjects = SUBJECTS[key.partition(":")[0]](world, key.partition(":")[2], since, ticks)
     return {subject.row: subject.outcomes() for subject in subjects}
+
+
+def standing(world: World, key: str, at: datetime) -> dict[str, set[Expected | None]]:
+    """Of a community whose whole past was read at a moment; what fell off a board may be in its archive yet."""
+    platform, _, name = key.partition(":")
+    found = {}
+    for subject in SUBJECTS[platform](world, name, at, [at]):
+        if platform != "fourchan" or subject.sight(at) != NOTHING:
+            found[subject.row] = replace(subject, surely={at}, perhaps=frozenset()).outcomes()
+    return found
 
 
 def words(payload: dict[str, Any]) -> str | None:
