@@ -47,6 +47,12 @@ class Refused(CrawlError):
     advice = "check the community's key and whether it is public"
 
 
+class NotPublic(Refused):
+    """The host's address is private, loopback or link-local, so it was not asked."""
+
+    advice = "name it in THREADLAKE_ALLOW_HOSTS if it is meant"
+
+
 class NotFound(CrawlError):
     """There is no such thing (404, 410), where the caller needed it."""
 

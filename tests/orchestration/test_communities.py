@@ -8,13 +8,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from extractors.history import progress
+from extractors.history import history_lock, progress
 from extractors.lake import Tracked
 from orchestration.cli import main
-from orchestration.communities import EVERYTHING, communities, parse_every, parse_since, span, state
+from orchestration.communities import EVERYTHING, communities, parse_every, parse_since, span, state, untrack
 from orchestration.definitions import build_defs
-from orchestration.pipeline import Pipeline
+from orchestration.pipeline import Pipeline, Purged
 from orchestration.settings import Settings
+from sandbox import discord_world
+from sandbox.discord import TOKEN
 from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.orchestration.conftest import env_of, track
@@ -22,12 +24,29 @@ from tests.orchestration.fake import fake_pipeline
 from tests.orchestration.test_schedules import launch, tick
 
 NOW = datetime(2026, 11, 10, 12, 25, tzinfo=UTC)
-WRONG = {
-    "https://forum.nowhere.example/": r"discourse:forum\.nowhere\.example: .*got",
+TRACKED = {
+    "https://boards.4chan.org/po/thread/570368/a-slug#p570370": "fourchan:po is tracked: /po/ - Papercraft & Origami;",
+    "https://lemmy.example/c/folding?dataType=Post&sort=New": "lemmy:lemmy.example/folding is tracked: Folding paper, ",
+    "https://forum.example/t/a-slug/11/2?u=me": "discourse:forum.example is tracked: A busy forum, ",
+    f"https://discord.com/channels/{discord_world.GENERAL}": f"discord:{discord_world.GENERAL} is tracked: #general;",
+    "https://forum.mods.de/bb/board.php?BID=14": "mods_de:14 is tracked: public offtopic & Büro, ",
+}
+WRONG = {  # no such host, no such board, no key, no right, no platform
+    "https://forum.nowhere.example/": r"discourse:forum\.nowhere\.example: .*got 502 .*; check the address, or",
     "https://boards.4chan.org/nope/": r"fourchan:nope: .*expected a board /nope/, got \d+ others; look at the list",
     "https://private.example/": r"discourse:private\.example: .*put a user API key into DISCOURSE_KEY_PRIVATE_EXAMPLE",
-    "ftp://forum.example/": r"names no community of .*: paste its URL",
+    f"https://discord.com/channels/{discord_world.STAFF}": r"discord:.*got 403 .*; invite the bot into the guild",
+    "ftp://forum.example/": r"'ftp://forum.example/' names no community of .*: paste its URL, such as ",
+}
+MORE_WRONG = {
     "https://a.4cdn.org.example/t/1": r"discourse:a\.4cdn\.org\.example: ",
+    "https://forum.mods.de/bb/board.php?BID=16": r"mods_de:16: .*got no access; it is for members",
+    "https://forum.mods.de/bb/board.php?BID=99": r"mods_de:99: .*got the word that there is none; check its number",
+    "https://lemmy.example/c/nobody": r"lemmy:lemmy\.example/nobody: .*couldnt_find_community.*; check the host and",
+    "https://lemmy.example/u/somebody": r"only Discourse forums can be tracked by their host",
+    "https://discord.com/channels/900000000000000001": r"discord:900000000000000001: .*Unknown Guild",
+    "https://discord.gg/abcdef": r"names no community of ",
+    "": r"names no community of ",
 }
 
 
@@ -41,6 +60,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
             "START": f"{NOW - timedelta(hours=6):%Y-%m-%dT%H}",
         }.items():  # fmt: skip
             monkeypatch.setenv(f"THREADLAKE_{name}", str(value))
+        monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
         yield sandbox
 
 
@@ -50,25 +70,51 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_urls_that_people_paste(capsys: pytest.CaptureFixture[str]) -> None:
-    for url, key in {
-        "https://boards.4chan.org/po/thread/570368/a-slug#p570370": "fourchan:po",
-        "/out/": "fourchan:out",
-        "https://forum.example/t/a-slug/11/2?u=me": "discourse:forum.example",
-        "old.example": "discourse:old.example",
-    }.items():
-        assert main(["track", url]) == 0
-        assert f"{key} is tracked: " in said(capsys)
-    for url, sentence in WRONG.items():
+def test_ten_urls_that_people_paste(capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of them wrong, each in its own way: ten sentences, and five communities."""
+    for url, sentence in TRACKED.items():
+        assert main(["track", url]) == 0, said(capsys)
+        assert said(capsys).startswith(sentence)
+    for url, expected in WRONG.items():
         assert main(["track", url]) in (1, 2), url
-        assert re.search(sentence, said(capsys)), url
+        *_, last = said(capsys).splitlines()
+        assert re.search(f"^threadlake: {expected}", last), last
     assert main(["communities"]) == 0
     rows = said(capsys).splitlines()
     assert rows[0].split() == ["key", "title", "since", "every", "last", "success", "posts", "state"]
-    assert [row.split()[0] for row in rows[2:]] == [
-        "fourchan:out", "fourchan:po", "discourse:forum.example", "discourse:old.example",
-    ]  # fmt: skip
+    assert [row.split()[0] for row in rows[2:]] == [sentence.split()[0] for sentence in TRACKED.values()]
     assert all("the beginning" in row and "its past is next" in row for row in rows[2:])
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_other_ways_to_name_a_community(capsys: pytest.CaptureFixture[str]) -> None:
+    for url, key in {
+        "/out/": "fourchan:out",
+        "old.example": "discourse:old.example",
+        "!folding@lemmy.example": "lemmy:lemmy.example/folding",
+        f"discord:{discord_world.GUILD}": f"discord:{discord_world.GUILD}",
+    }.items():
+        assert main(["track", url]) == 0
+        assert f"{key} is tracked: " in said(capsys)
+
+
+@pytest.mark.parametrize("url", MORE_WRONG)
+@pytest.mark.usefixtures("sandbox")
+def test_other_ways_to_be_wrong(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["track", url]) in (1, 2)
+    assert re.search(MORE_WRONG[url], said(capsys))
+    assert Pipeline.of(Settings.from_env()).lake.tracked() == []
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://192.168.0.1/c/technology", "https://[::1]/t/a-slug/1"])
+@pytest.mark.usefixtures("sandbox")
+def test_a_private_address_is_refused(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("THREADLAKE_VIA")
+    monkeypatch.delenv("THREADLAKE_PACE")
+    assert main(["track", url]) == 1
+    assert "got the address" in (words := said(capsys)) and "; name it in THREADLAKE_ALLOW_HOSTS" in words
 
 
 def test_tracking_again_changes_only_what_is_said(sandbox: Sandbox) -> None:
@@ -137,7 +183,8 @@ def test_its_past_then_its_hours_then_nothing_of_it(capsys: pytest.CaptureFixtur
     assert count("clean.all_posts") == everybody - posts and count("clean.authors") > 5
     assert b"forum.example" not in b"".join(file.read_bytes() for file in (pipeline.settings.lake).rglob("*.json"))
     assert pipeline.unmerged(None) == [], "and nothing is merged anew"
-    assert main(["untrack", "discourse:forum.example", "--purge"]) == 2
+    assert main(["untrack", "discourse:forum.example", "--purge"]) == 0
+    assert "nothing of it was there" in said(capsys)
 
 
 # -- in Dagster ----------------------------------------------------------------------------------------------------
@@ -193,6 +240,46 @@ def test_a_past_that_cannot_be_read_waits(recent: Pipeline, instance: dg.Dagster
     assert "its past failed once" in communities(recent)
     request = tick(recent, instance, "history_fourchan")
     assert isinstance(request, dg.RunRequest) and request.partition_key == "fourchan:well"
+
+
+def test_a_purge_that_was_killed_halfway_is_finished_by_the_next(
+    recent: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track(recent, "fourchan:po", "fourchan:other")
+    asked = recent.asked(recent.platforms[0], [recent.closed_hour()], True)
+    list(recent.crawl(recent.platforms[0], asked, "run", True))
+    recent.load([recent.closed_hour()])
+
+    def rows() -> dict[str, int]:
+        with recent.warehouse.open(read_only=True) as connection:
+            query = "select community, count(*) from raw.fourchan_posts group by 1"
+            return dict(connection.execute(query).fetchall())
+
+    assert rows() == {"fourchan:po": 3, "fourchan:other": 3}
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recent.warehouse, "purge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            untrack(recent, "fourchan:po", purge=True)
+    assert rows() == {"fourchan:po": 3, "fourchan:other": 3}
+    assert untrack(recent, "fourchan:po", purge=True) == Purged(0, 5)
+    assert rows() == {"fourchan:other": 3}
+    assert str(untrack(recent, "fourchan:po", purge=True)) == "nothing of it was there"
+    with pytest.raises(ValueError, match="no platform"):
+        untrack(recent, "nowhere:po", purge=True)
+
+
+def test_a_purge_waits_for_whoever_reads_its_past(recent: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    track(recent, "fourchan:po")
+    monkeypatch.setattr("extractors.crawl.PATIENCE", 0.1)
+    chunks = recent.history(recent.lake.tracked()[0], "run")
+    with history_lock(recent.scratch, "fourchan:po", 0), pytest.raises(TimeoutError):
+        untrack(recent, "fourchan:po", purge=True)
+    assert list(chunks) == [], "it is tracked no more"
+    assert recent.lake.commits("fourchan") == []
 
 
 def test_who_wants_more_than_an_hourly_reading_is_polled(recent: Pipeline, instance: dg.DagsterInstance) -> None:
