@@ -6,17 +6,20 @@ while the list is read may be missed; the hourly crawl reads it, because of the 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from extractors.discourse_pages import TOPICS_PER_PAGE, Pages
-from extractors.discourse_topics import Topics
 from extractors.errors import NotFound, NotPublic, Refused
 from extractors.http import Http
-from extractors.platform import About, Community, Page, Platform, State, instant
+from extractors.platform import About, Community, Page, State, instant
+
+if TYPE_CHECKING:
+    from extractors.discourse import Discourse, Pages, Topics
+
+TOPICS_PER_PAGE = 30
 
 
-def about(platform: Platform, community: Community, http: Http, pages: Pages) -> About:
+def about(platform: "Discourse", community: Community, http: Http, pages: "Pages") -> About:
     """Its title and size; two requests."""
     try:
         answer = http.get(f"{platform.url(community)}about.json", pace=pages.pace)
@@ -40,7 +43,7 @@ def about(platform: Platform, community: Community, http: Http, pages: Pages) ->
 
 
 def history(
-    platform: Platform, community: Community, since: datetime, pages: Pages, topics: Topics, cursor: State | None
+    platform: "Discourse", community: Community, since: datetime, pages: "Pages", topics: "Topics", cursor: State | None
 ) -> Iterator[Page]:
     """The cursor is the number of the next page of topics, then the id below which posts are still to be read."""
     state: State = cursor or {"topics": 0}
