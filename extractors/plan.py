@@ -73,24 +73,36 @@ def first_hour(tracked: Tracked, start: datetime) -> datetime:
     return floor_hour(max(start, tracked.since, tracked.tracked_at - LOOK_BACK))
 
 
-def wanted(lake: Lake, platform: Platform, now: datetime, start: datetime) -> dict[datetime, list[Community]]:
+def wanted(
+    lake: Lake, platform: Platform, now: datetime, start: datetime, everything: bool = True
+) -> dict[datetime, list[Community]]:
     """The closed hours since `start` that a tracked community wants read, newest first: those never read to their end,
     and those whose next revisit is due. A first reading, a failure and an outage are all the same to it. An hour's
     communities stand in the order of their last success, the stalest first.
+
+    Commits are read LOOK_BACK at a time; unless `everything`, no further back than the oldest hour there is missing.
     """
-    commits: dict[datetime, list[Commit]] = {}
-    everything = lake.commits(platform.name, start, now)
-    for commit in everything:
-        commits.setdefault(commit.hour, []).append(commit)
     found: dict[datetime, list[Community]] = {}
-    for tracked, _ in _by_staleness(lake, platform, everything, now):
-        until = turn(tracked.key, max(tracked.every, HOUR), now)
-        for hour in _hours(first_hour(tracked, start), until):
-            end = hour + HOUR
-            due = max(delay for delay in (timedelta(0), *platform.revisits) if end + delay <= until)
-            read = (commit.observed_at for commit in commits.get(hour, ()) if commit.closes(tracked.key))
-            if max(read, default=hour) < end + due:
-                found.setdefault(hour, []).append(tracked.community)
+    ready: list[tuple[Tracked, Health]] | None = None
+    end = now
+    while end > start:
+        begin = max(start, floor_hour(end - LOOK_BACK))
+        commits = lake.commits(platform.name, begin, end)
+        if ready is None:
+            ready = _by_staleness(lake, platform, commits, now)
+        by_hour: dict[datetime, list[Commit]] = {}
+        for commit in commits:
+            by_hour.setdefault(commit.hour, []).append(commit)
+        for tracked, _ in ready:
+            until = turn(tracked.key, max(tracked.every, HOUR), now)
+            for hour in _hours(max(begin, first_hour(tracked, start)), min(end, until)):
+                due = max(delay for delay in (timedelta(0), *platform.revisits) if hour + HOUR + delay <= until)
+                read = (commit.observed_at for commit in by_hour.get(hour, ()) if commit.closes(tracked.key))
+                if max(read, default=hour) < hour + HOUR + due:
+                    found.setdefault(hour, []).append(tracked.community)
+        if not (everything or begin in found):
+            break
+        end = begin
     return dict(sorted(found.items(), reverse=True))
 
 

@@ -136,9 +136,9 @@ class Pipeline:
         chosen = self.platforms if platforms is None else platforms
         return self.warehouse.load(self.lake, chosen, hours, self.settings.now())
 
-    def wanted(self, platform: Platform) -> list[datetime]:
-        """The closed hours that are to be read now, newest first."""
-        return list(wanted(self.lake, platform, self.settings.now(), self.settings.start))
+    def wanted(self, platform: Platform, everything: bool = True) -> list[datetime]:
+        """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
+        return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
 
     def has(self, key: str) -> bool:
         """Whether the lake has anything of a community, tracked or not."""

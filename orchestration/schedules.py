@@ -2,8 +2,8 @@
 there is to do, says why it does nothing, and asks nobody else: after an outage the missing hours fill themselves.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterRunStatus
@@ -29,6 +29,26 @@ UNDER_WAY = [
 Tick = dg.RunRequest | dg.SkipReason
 
 
+class Look:
+    """What is wanted: of all time at the first look of a process and of a day, and again as long as that finds older
+    hours and they change; else of the last days, because a year's commits take seconds to read."""
+
+    def __init__(self, wanted: Callable[[bool], list[datetime]]) -> None:
+        self._wanted = wanted
+        self._done: date | None = None
+        self._older: list[datetime] = []
+
+    def __call__(self, now: datetime) -> list[datetime]:
+        everything = self._done != now.date()
+        hours = self._wanted(everything)
+        if everything:
+            older = [hour for hour in hours if hour < now - LOOK_BACK]
+            if not older or older == self._older:
+                self._done = now.date()
+            self._older = older
+        return hours
+
+
 def ingest_schedules(platform: Platform, pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
     """The platform's own job, so that a dead platform stops nobody; the poll of the open hour; the past."""
     name = f"ingest_{platform.name}"
@@ -40,6 +60,8 @@ def ingest_schedules(platform: Platform, pipeline: Pipeline) -> list[dg.Schedule
         description=f"Read {platform.name} into the lake: what is missing, and what is due to be read again.",
     )
 
+    look = Look(lambda everything: pipeline.wanted(platform, everything))
+
     @dg.schedule(name=name, job=job, cron_schedule=pipeline.settings.extract_cron, default_status=_status(pipeline))
     def ingest(context: dg.ScheduleEvaluationContext) -> Tick:
         """The closed hours that somebody tracked wants read."""
@@ -47,7 +69,7 @@ def ingest_schedules(platform: Platform, pipeline: Pipeline) -> list[dg.Schedule
             return waiting
         if not pipeline.lake.tracked(platform.name):
             return dg.SkipReason(f"Nobody is tracked on {platform.name}.")
-        hours = pipeline.wanted(platform)
+        hours = look(pipeline.settings.now())
         if not hours:
             return dg.SkipReason(f"Every closed hour of {platform.name} is read, and none is due again.")
         reading = Reading(hours=[f"{hour:{HOUR_FORMAT}}" for hour in hours], refresh=False)

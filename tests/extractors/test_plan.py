@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from extractors import plan
 from extractors.lake import Lake, Receipt, Tracked
 from extractors.platform import HOUR, Community, Platform, Window, floor_hour
 from extractors.store import Folder
+from orchestration.checks import complete
 from tests.extractors.crawling import FORUM, OLD, OUT, PO, START, discourse, fourchan, track
 
 NOW = START + 30 * HOUR + timedelta(minutes=25)
@@ -168,5 +170,44 @@ def test_a_chunk_of_the_past_says_nothing_of_an_hour(tmp_path_factory: pytest.Te
     track(lake, PO, START)
     before = plan.wanted(lake, fourchan(), NOW, START)
     observe(lake, START + 3 * HOUR, "past", po=Receipt("x", history="fourchan/history/x"))
+    observe(lake, START + 4 * HOUR, "file", po=Receipt("x", source="export"))
+    observe(lake, START + 5 * HOUR, "torn", po=Receipt("x", False, "cut off", source="export"))
     assert plan.wanted(lake, fourchan(), NOW, START) == before
     assert plan.health(lake.commits("fourchan"), PO.key) == plan.Health()
+    assert complete(lake.commits("fourchan"), NOW)[0]
+
+
+class Counting(Folder):
+    """Counts the commits that are read."""
+
+    reads = 0
+
+    def read(self, name: str) -> bytes:
+        self.reads += "/commits/" in name
+        return super().read(name)
+
+    def create(self, name: str, data: bytes) -> None:  # without the care that makes a year of it slow
+        path = Path(self.location(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def test_a_tick_reads_the_last_days_of_a_year_and_as_far_back_as_a_gap(tmp_path: Path) -> None:
+    store = Counting(tmp_path)
+    lake, days = Lake(store), 365
+    track(lake, PO, START)
+    now = START + timedelta(days=days, minutes=25)
+    year = [START + n * HOUR for n in range(24 * days)]
+    lost, gap = year[1000], set(year[-24 * 20 :])
+    for hour in year:
+        if hour != lost and hour not in gap:
+            lake.observe("fourchan", hour, hour + timedelta(days=9), "run").commit({PO.key: Receipt("x")})
+
+    assert set(plan.wanted(lake, fourchan(), now, START, everything=False)) == gap, "an outage is caught up"
+    assert store.reads <= 24 * 16
+    for hour in gap:
+        lake.observe("fourchan", hour, hour + timedelta(days=9), "run").commit({PO.key: Receipt("x")})
+    store.reads = 0
+    assert plan.wanted(lake, fourchan(), now, START, everything=False) == {}
+    assert store.reads <= 24 * 8 + 1
+    assert plan.wanted(lake, fourchan(), now, START) == {lost: [PO]}
