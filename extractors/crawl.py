@@ -5,11 +5,13 @@ hour at the most, and one community that fails takes no other with it.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,7 +36,9 @@ LONG = 1000
 ROWS, BYTES = 2000, 2**20
 """So many rows, or bytes of their payload, wait for their conversion at most, of one community."""
 PATIENCE = 600.0
-"""Seconds to wait for another run that reads the same community."""
+"""Seconds to wait for other runs that read the same communities."""
+GLANCE = 0.1
+"""Seconds to wait for one lock: a run of the past takes it for a moment, to see whether it is free."""
 
 
 def crawl(
@@ -48,21 +52,42 @@ def crawl(
     clock: Callable[[], datetime],
     scratch: Path,
     refresh: bool = False,
+    only_tracked: bool = False,
 ) -> Iterator[Commit]:
     """Yield each hour's commit as it is made. A community that fails is a receipt with an error, and an error in the
     log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used. The first of the
-    `communities` are read first.
+    `communities` are read first; those that other runs are reading come last, in commits of their own.
 
     `scratch`: a folder of this machine for locks and for what does not fit into memory.
     `refresh`: read everything anew, unchanged or not.
+    `only_tracked`: leave out, without a receipt, who is tracked no more when its turn comes.
     """
+    waiting, until = list(dict.fromkeys(communities)), time.monotonic() + PATIENCE
+    # one microsecond apart, so that no two commits of a run bear the same name
+    moments = (clock() + timedelta(microseconds=number) for number in count())
+    while waiting:
+        with ExitStack() as stack:
+            mine = [one for one in waiting if _locked(stack, scratch, one)]
+            if only_tracked:
+                waiting = [one for one in waiting if lake.is_tracked(one.key)]
+            if late := not mine and time.monotonic() >= until:
+                mine = waiting
+            mine = [one for one in mine if one in waiting]
+            waiting = [one for one in waiting if one not in mine]
+            if mine:
+                about = Crawl(platform, mine, window, lake, http, run_id, scratch, refresh, late)
+                yield from _crawl(about, moments)
+            elif waiting:
+                time.sleep(GLANCE)
+
+
+def _crawl(about: "Crawl", moments: Iterator[datetime]) -> Iterator[Commit]:
+    """The hours of communities that nobody else reads."""
+    platform, window, lake = about.platform, about.window, about.lake
     with ExitStack() as stack:
-        # locked in one order, so that two runs do not wait for each other
-        about = Crawl(platform, sorted(set(communities)), window, lake, http, run_id, scratch, refresh)
-        readers = [stack.enter_context(Reader(about, community)) for community in about.communities]
-        by_turn = sorted(readers, key=lambda reader: communities.index(reader.community))
+        by_turn = [stack.enter_context(Reader(about, community)) for community in about.communities]
+        readers = sorted(by_turn, key=lambda reader: reader.community)
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix=platform.name))
-        started = clock()
         hours = window.hours
         for number, hour in enumerate(hours):
             last = hour == window.start
@@ -71,8 +96,7 @@ def crawl(
                 pass
             if number and not any(reader.has_news(hour, last, long=len(hours) > LONG) for reader in readers):
                 continue
-            # one microsecond apart, so that no two commits of a run bear the same name
-            observation = lake.observe(platform.name, hour, started + timedelta(microseconds=number), run_id)
+            observation = lake.observe(platform.name, hour, next(moments), about.run_id)
             for entity in ENTITIES:
                 observation.write(entity, (part for reader in readers for part in reader.spool(hour, entity)))
             receipts = {}
@@ -96,7 +120,7 @@ def crawl(
 
 @dataclass(frozen=True)
 class Crawl:
-    """What the readers of one crawl have in common."""
+    """What the readers of one crawl have in common; `late`: they may not read, since other runs still do."""
 
     platform: Platform
     communities: Sequence[Community]
@@ -106,6 +130,7 @@ class Crawl:
     run_id: str
     scratch: Path
     refresh: bool
+    late: bool = False
 
 
 class Reader:
@@ -123,28 +148,19 @@ class Reader:
         self._receipts: dict[datetime, Receipt] = {}
         self._error: str | None = None
         self._error_told = False
-        self._note: str | None = None
-        self._lock = reading_lock(about.scratch, community.key, PATIENCE)
+        self._note = "another run is reading it; the next run reads it" if about.late else None
         self._said = Usage()
 
     def __enter__(self) -> "Reader":
-        """Waits until no other run reads the community."""
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            self._fail(
-                f"{self.community.key}: another run has been reading it for {PATIENCE:.0f} s; the next run reads it"
-            )
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pages is not None:
             self._pages.close()  # type: ignore[attr-defined]
-        self._lock.release(force=True)
         self._spool.close()
 
     def behind(self, hour: datetime) -> bool:
-        return self._reached > hour and self._error is None
+        return self._reached > hour and self._error is None and not self._about.late
 
     def read_to(self, hour: datetime) -> None:
         """Go on until everything created in `hour` is there, or until it cannot be had."""
@@ -272,6 +288,15 @@ class Reader:
             self._spool.drop((hour, entity))
         self._receipts.pop(hour, None)
         self._states.pop(hour, None)
+
+
+def _locked(stack: ExitStack, scratch: Path, community: Community) -> bool:
+    """Whether nobody else reads it; then nobody else does until the stack ends."""
+    try:
+        stack.enter_context(reading_lock(scratch, community.key, GLANCE))
+        return True
+    except filelock.Timeout:
+        return False
 
 
 def reading_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:

@@ -77,7 +77,7 @@ def _import(export: Export, run_id: str, lake: Lake, platform: Discord, scratch:
             observation.write(entity, spool.read(entity))
         receipt = Receipt(
             community.instance, complete=not export.warning, error=export.warning or None,
-            threads=1, posts=export.count, parse_errors=errors,
+            threads=1, posts=export.count, parse_errors=errors, source="export",
         )  # fmt: skip
         return Imported(export.path, observation.commit({community.key: receipt}), export.count, export.warning)
     finally:

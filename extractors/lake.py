@@ -46,6 +46,7 @@ class Receipt:
     `complete`: everything created in the hour up to `observed_at` that the platform still has is in the lake.
     `error` says in a sentence why not; `note` says what the platform no longer has. `state` and `history` name what
     goes on from here; one with `history` is a chunk of the community's past, complete if it was read without an error.
+    `source`: `api`, or `export` for a file that people exported.
     """
 
     instance: str
@@ -64,6 +65,12 @@ class Receipt:
     not_modified: int = 0
     bytes: int = 0
     waited: float = 0.0
+    source: Literal["api", "export"] = "api"
+
+    @property
+    def of_hour(self) -> bool:
+        """Whether it is of a crawl, and so says something of the hour; a past or a file says nothing of it."""
+        return self.source == "api" and not self.history
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Commit:
     def closes(self, key: str) -> bool:
         """Whether it read the whole of its hour of that community, after the hour had ended."""
         receipt = self.communities.get(key)
-        return receipt is not None and receipt.complete and not receipt.history and self.observed_at >= self.hour + HOUR
+        return receipt is not None and receipt.complete and receipt.of_hour and self.observed_at >= self.hour + HOUR
 
     def dumps(self) -> bytes:
         return orjson.dumps(self)
@@ -295,8 +302,11 @@ class Lake:
         self.store.delete(f"communities/{_quoted(key)}.json")
 
     def is_tracked(self, key: str) -> bool:
-        name = f"communities/{_quoted(key)}.json"
-        return name in self.store.list(name)
+        try:
+            self.store.read(f"communities/{_quoted(key)}.json")
+        except FileNotFoundError:
+            return False
+        return True
 
     def tracked(self, platform: str | None = None) -> list[Tracked]:
         """Who is tracked, by key."""

@@ -47,7 +47,7 @@ def health(commits: Iterable[Commit], key: str) -> Health:
     failed_at = succeeded_at = error = None
     for commit in sorted(commits, key=lambda commit: commit.observed_at, reverse=True):
         receipt = commit.communities.get(key)
-        if receipt is None or receipt.history:
+        if receipt is None or not receipt.of_hour:
             continue
         if receipt.complete:
             if commit.run_id in runs:  # of the same run, which failed later

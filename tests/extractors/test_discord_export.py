@@ -18,6 +18,7 @@ from extractors.lake import Lake
 from extractors.platform import HOUR
 from extractors.records import parse_again
 from extractors.store import Folder
+from orchestration.tables import observations
 from tests.extractors.crawling import MINUTE, START, discord
 from tests.recorded import RECORDED, needs_recorded
 
@@ -150,7 +151,8 @@ def test_a_file_that_was_cut_off_gives_every_whole_message(keep: float, name: st
     assert one.messages == len(exports.rows()) == whole and one.commit
     assert "cut off" in one.problem and f" {whole} " in one.problem and name in one.problem
     receipt = one.commit.communities[f"discord:{GUILD}/{CHANNEL}"]
-    assert receipt.error == one.problem and not receipt.complete
+    assert receipt.error == one.problem and not receipt.complete and not receipt.of_hour
+    assert observations([one.commit], START)["source"].to_pylist() == ["export"]
     exports.drop("whole.json", WHOLE)
     assert [two.messages for two in exports.take_in()] == [0, 2000]
 
