@@ -7,6 +7,7 @@ when a run ends is fetched again by the next one: at most a chunk.
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -93,23 +94,36 @@ def history(
     scratch: Path,
     seconds: float = RUN_SECONDS,
     chunk: int = CHUNK,
+    only_tracked: bool = False,
 ) -> Iterator[tuple[Commit, Progress]]:
     """Go on with the past of a community, or begin it anew if it is finished; yield each chunk's commit as it is made.
 
     `seconds`: how long it goes on; `chunk`: rows after which it commits. Ends when the past is read or the time is up,
     or with a failure, which is in the last commit's receipt and in the log. Yields nothing if another run is at it.
-    Raises StoreError where the lake cannot be used.
+    `only_tracked`: also ends when it is tracked no more. Raises StoreError where the lake cannot be used.
     """
-    lock = scratch / "history" / f"{quote(community.key, safe=':')}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(lock, timeout=0):
+        with history_lock(scratch, community.key, 0):
             before = progress(lake, community)
             if before is None or before.finished or since < instant(before.since):
                 before = Progress(since.isoformat(), clock().isoformat())
-            yield from _Run(platform, community, before, lake, http, run_id, clock, scratch, seconds, chunk).chunks()
+            before = replace(before, since=since.isoformat())  # less may be wanted than when it began
+            run = _Run(platform, community, before, lake, http, run_id, clock, scratch, seconds, chunk)
+            with closing(run.chunks()) as chunks:  # type: ignore[type-var]
+                while not only_tracked or lake.is_tracked(community.key):
+                    if (done := next(chunks, None)) is None:
+                        return
+                    yield done
+            log.warning("%s: it is tracked no more; its past is not read on", community.key)
     except filelock.Timeout:
         log.warning("%s: another run is reading its past", community.key)
+
+
+def history_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
+    """Held by whoever reads the community's past; `patience` in seconds."""
+    lock = scratch / "history" / f"{quote(key, safe=':')}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(lock, timeout=patience)
 
 
 class _Run:

@@ -211,7 +211,7 @@ def _untrack(pipeline: Pipeline, options: argparse.Namespace) -> None:
     from orchestration.communities import untrack
 
     purged = untrack(pipeline, options.key, options.purge)
-    print(f"{options.key} is tracked no more" + (f"; {purged} commits purged of it." if options.purge else "."))
+    print(f"{options.key} is tracked no more" + (f"; {purged}." if options.purge else "."))
 
 
 def _communities(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from extractors.lake import Tracked
 from extractors.plan import first_hour, health
 from extractors.platform import HOUR, About, Community
 from extractors.platforms import candidates, recognise
-from orchestration.pipeline import Pipeline
+from orchestration.pipeline import Pipeline, Purged
 from orchestration.raw import WarehouseError
 from orchestration.settings import SettingsError, parse_hour
 from orchestration.show import table
@@ -90,13 +90,13 @@ def track_file(pipeline: Pipeline, file: Path) -> list[Tracked]:
     return found
 
 
-def untrack(pipeline: Pipeline, key: str, purge: bool = False) -> int:
-    """Track it no more; with `purge`, also take all that was fetched of it out of lake and warehouse. Returns how many
-    commits were rewritten. Raises ValueError where there is no such community."""
-    if key not in {one.key for one in pipeline.lake.tracked()} and not (purge and pipeline.has(key)):
+def untrack(pipeline: Pipeline, key: str, purge: bool = False) -> Purged:
+    """Track it no more; with `purge`, tracked or not, also take all that was fetched of it out of lake and warehouse:
+    so a purge finishes one that was killed. Raises ValueError where there is no such community."""
+    if not purge and not pipeline.lake.is_tracked(key):
         raise ValueError(f"{key} is not tracked; `threadlake communities` shows who is.")
     pipeline.lake.untrack(key)
-    return pipeline.purge(key) if purge else 0
+    return pipeline.purge(key) if purge else Purged()
 
 
 def communities(pipeline: Pipeline) -> str:

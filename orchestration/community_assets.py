@@ -88,7 +88,7 @@ def community_jobs(pipeline: Pipeline) -> list[dg.JobDefinition]:
     def stop_tracking(context: dg.OpExecutionContext, config: Untrack) -> None:
         purged = untrack(pipeline, config.key, config.purge)
         context.instance.delete_dynamic_partition(f"{config.key.partition(':')[0]}_communities", config.key)
-        context.log.info("%s is tracked no more; %d commits purged of it", config.key, purged)
+        context.log.info("%s is tracked no more%s", config.key, f"; {purged}" if config.purge else "")
         _show(context, pipeline)
 
     @dg.op

@@ -37,6 +37,19 @@ def make_platforms(settings: Settings) -> tuple[Platform, ...]:
 
 
 @dataclass(frozen=True)
+class Purged:
+    """What was deleted of a community: how many commits of the lake had it, how many rows of the warehouse."""
+
+    commits: int = 0
+    rows: int = 0
+
+    def __str__(self) -> str:
+        if not (self.commits or self.rows):
+            return "nothing of it was there"
+        return f"{self.commits} commits and {self.rows} rows purged of it"
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """Everything that runs need, made when it is first used."""
 
@@ -91,7 +104,7 @@ class Pipeline:
             for window, communities in groups(asked):
                 yield from crawl(
                     platform, communities, window, lake=self.lake, http=http, run_id=run_id,
-                    clock=self.settings.now, scratch=self.scratch, refresh=refresh,
+                    clock=self.settings.now, scratch=self.scratch, refresh=refresh, only_tracked=True,
                 )  # fmt: skip
 
     def history(self, tracked: Tracked, run_id: str) -> Iterator[tuple[Commit, Progress]]:
@@ -102,7 +115,7 @@ class Pipeline:
         with self.http({community.instance}) as http:
             yield from history(
                 platform, community, tracked.since, lake=self.lake, http=http, run_id=run_id,
-                clock=self.settings.now, scratch=self.scratch,
+                clock=self.settings.now, scratch=self.scratch, only_tracked=True,
             )  # fmt: skip
 
     @contextmanager
@@ -140,26 +153,22 @@ class Pipeline:
         """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
         return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
 
-    def has(self, key: str) -> bool:
-        """Whether the lake has anything of a community, tracked or not."""
-        return any(key in commit.communities for commit in self.lake.commits(key.partition(":")[0]))
-
-    def purge(self, key: str) -> int:
-        """Take a community out of lake, states and warehouse; return how many commits had it. Doing it again finishes
-        what a kill left half done."""
+    def purge(self, key: str) -> "Purged":
+        """Take a community out of lake, states and warehouse. Doing it again finishes what a kill left half done.
+        Waits for the runs that read it; whoever waits for it to end then finds it untracked."""
         from extractors.crawl import PATIENCE, reading_lock
+        from extractors.history import history_lock
 
-        with reading_lock(self.scratch, key, PATIENCE):
-            gone = [
-                (old.name, new.name if new else None)
-                for old, new in self.lake.purge(self.platform(key.partition(":")[0]).name, key)
-            ]
-        if self.warehouse.purge(key, dict(gone)):
+        platform = self.platform(key.partition(":")[0])
+        with history_lock(self.scratch, key, PATIENCE), reading_lock(self.scratch, key, PATIENCE):
+            gone = {old.name: new.name if new else None for old, new in self.lake.purge(platform.name, key)}
+        rows, authors = self.warehouse.purge(key, gone)
+        if authors:
             self.dbt.prepare()
             nodes = self.dbt.build((), self.settings.now(), ["authors"], variables={"whole": True})
             if broken := failed(nodes):
                 raise DbtError(explain(broken))
-        return len(gone)
+        return Purged(len(gone), rows)
 
     def polled(self, platform: Platform) -> list[Community]:
         """Who wants the hour read that is still open."""

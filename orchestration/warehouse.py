@@ -137,12 +137,13 @@ class Warehouse:
     def unmerged(
         self, lake: Lake, platforms: Sequence[Platform], since: datetime | None, patience: float | None = None
     ) -> list[datetime]:
-        """The hours since then with commits that dbt has not merged. Hours whose every new commit is empty
-        only ride along with others: alone they are no reason to run."""
+        """The hours since then with commits that dbt has not merged. Hours whose every new commit is empty and
+        tells no error only ride along with others: alone they are no reason to run."""
         commits = [commit for platform in platforms for commit in lake.commits(platform.name, since)]
         merged = self.merged(since, patience)
         new = [commit for commit in commits if commit.name not in merged]
-        return sorted({commit.hour for commit in new}) if any(commit.rows for commit in new) else []
+        reason = any(commit.rows or any(receipt.error for receipt in commit.communities.values()) for commit in new)
+        return sorted({commit.hour for commit in new}) if reason else []
 
     def merged(self, since: datetime | None = None, patience: float | None = None) -> set[str]:
         """The names of the commits whose rows are in the clean tables."""
@@ -155,11 +156,12 @@ class Warehouse:
             found = connection.execute(query, {"since": since or datetime(1970, 1, 1, tzinfo=UTC)})
             return {name for (name,) in found.fetchall()}
 
-    def purge(self, key: str, renamed: Mapping[str, str | None]) -> bool:
-        """Delete a community's rows from every table, and give what is merged its commits' new names; whether there are
-        authors left to be worked out anew."""
+    def purge(self, key: str, renamed: Mapping[str, str | None]) -> tuple[int, bool]:
+        """Delete a community's rows from every table, and give what is merged its commits' new names; return how many
+        rows there were, and whether there are authors to be worked out anew."""
         if not self.path.exists():
-            return False
+            return 0, False
+        rows = 0
         with self.open() as connection:
             tables = connection.execute(
                 "select table_schema, table_name from information_schema.columns join information_schema.tables "
@@ -168,7 +170,9 @@ class Warehouse:
             ).fetchall()
             connection.begin()
             for schema, table in tables:
-                connection.execute(f'delete from "{schema}"."{table}" where community = $key', {"key": key})
+                statement = f'delete from "{schema}"."{table}" where community = $key'
+                (deleted,) = connection.execute(statement, {"key": key}).fetchone() or (0,)
+                rows += deleted
             names = [[old, new] for old, new in renamed.items() if new]
             for schema in ("raw", "clean"):
                 if names and exists(connection, schema, "observations"):
@@ -184,7 +188,7 @@ class Warehouse:
                 )
             connection.commit()
             connection.execute("checkpoint")  # so that the file does not keep what was deleted
-            return authors
+            return rows, authors
 
     def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
         """Delete raw partitions that were loaded before then and are merged; return how many. The lake keeps all."""

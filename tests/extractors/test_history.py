@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import filelock
 import orjson
 import pyarrow.compute as pc
 import pytest
 
 from extractors import history as module
 from extractors.crawl import reading_lock
-from extractors.history import Progress, history, progress
+from extractors.history import Progress, history, history_lock, progress
 from extractors.lake import Commit
 from extractors.platform import HOUR, Community, Page, Platform, instant
 from sandbox.faults import Fault
@@ -208,6 +209,35 @@ def test_only_what_is_wanted_of_the_past_is_read(sandbox: Sandbox, tmp_path: Pat
     sandbox.requests.clear()
     go_on(crawler, FORUM, since=PAST)  # more is wanted: it begins anew
     assert len(sandbox.requests) > few and len(crawler.latest()) > len(rows)
+
+
+def test_less_can_be_wanted_while_it_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    crawler = Crawler(discourse(), sandbox, tmp_path)
+    assert not go_on(crawler, FORUM, seconds=0)[-1][1].finished
+    begun = len(sandbox.requests)
+    since = NOW - HOUR
+    done = go_on(crawler, FORUM, since=since)[-1][1]
+    few = len(sandbox.requests) - begun
+    assert done.finished and instant(done.since) == since
+    sandbox.requests.clear()
+    go_on(crawler, FORUM)  # all is wanted again: the end of less is not the end of all
+    assert len(sandbox.requests) > 3 * few
+
+
+def test_a_past_ends_where_it_is_tracked_no_more(sandbox: Sandbox, tmp_path: Path) -> None:
+    crawler = Crawler(discourse(), sandbox, tmp_path)
+    track(crawler.lake, FORUM, START)
+    chunks = history(
+        crawler.platform, FORUM, PAST, lake=crawler.lake, http=crawler.http, run_id="run",
+        clock=lambda: sandbox.now, scratch=tmp_path / "scratch", chunk=1, only_tracked=True,
+    )  # fmt: skip
+    next(chunks)
+    with pytest.raises(filelock.Timeout), history_lock(tmp_path / "scratch", FORUM.key, 0):
+        pass
+    crawler.lake.untrack(FORUM.key)
+    assert list(chunks) == []
+    with history_lock(tmp_path / "scratch", FORUM.key, 0):
+        pass
 
 
 # -- what it costs -------------------------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from extractors.history import progress
+from extractors.history import history_lock, progress
 from extractors.lake import Tracked
 from orchestration.cli import main
-from orchestration.communities import EVERYTHING, communities, parse_every, parse_since, span, state
+from orchestration.communities import EVERYTHING, communities, parse_every, parse_since, span, state, untrack
 from orchestration.definitions import build_defs
-from orchestration.pipeline import Pipeline
+from orchestration.pipeline import Pipeline, Purged
 from orchestration.settings import Settings
 from sandbox import discord_world
 from sandbox.discord import TOKEN
@@ -183,7 +183,8 @@ def test_its_past_then_its_hours_then_nothing_of_it(capsys: pytest.CaptureFixtur
     assert count("clean.all_posts") == everybody - posts and count("clean.authors") > 5
     assert b"forum.example" not in b"".join(file.read_bytes() for file in (pipeline.settings.lake).rglob("*.json"))
     assert pipeline.unmerged(None) == [], "and nothing is merged anew"
-    assert main(["untrack", "discourse:forum.example", "--purge"]) == 2
+    assert main(["untrack", "discourse:forum.example", "--purge"]) == 0
+    assert "nothing of it was there" in said(capsys)
 
 
 # -- in Dagster ----------------------------------------------------------------------------------------------------
@@ -239,6 +240,46 @@ def test_a_past_that_cannot_be_read_waits(recent: Pipeline, instance: dg.Dagster
     assert "its past failed once" in communities(recent)
     request = tick(recent, instance, "history_fourchan")
     assert isinstance(request, dg.RunRequest) and request.partition_key == "fourchan:well"
+
+
+def test_a_purge_that_was_killed_halfway_is_finished_by_the_next(
+    recent: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track(recent, "fourchan:po", "fourchan:other")
+    asked = recent.asked(recent.platforms[0], [recent.closed_hour()], True)
+    list(recent.crawl(recent.platforms[0], asked, "run", True))
+    recent.load([recent.closed_hour()])
+
+    def rows() -> dict[str, int]:
+        with recent.warehouse.open(read_only=True) as connection:
+            query = "select community, count(*) from raw.fourchan_posts group by 1"
+            return dict(connection.execute(query).fetchall())
+
+    assert rows() == {"fourchan:po": 3, "fourchan:other": 3}
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recent.warehouse, "purge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            untrack(recent, "fourchan:po", purge=True)
+    assert rows() == {"fourchan:po": 3, "fourchan:other": 3}
+    assert untrack(recent, "fourchan:po", purge=True) == Purged(0, 5)
+    assert rows() == {"fourchan:other": 3}
+    assert str(untrack(recent, "fourchan:po", purge=True)) == "nothing of it was there"
+    with pytest.raises(ValueError, match="no platform"):
+        untrack(recent, "nowhere:po", purge=True)
+
+
+def test_a_purge_waits_for_whoever_reads_its_past(recent: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    track(recent, "fourchan:po")
+    monkeypatch.setattr("extractors.crawl.PATIENCE", 0.1)
+    chunks = recent.history(recent.lake.tracked()[0], "run")
+    with history_lock(recent.scratch, "fourchan:po", 0), pytest.raises(TimeoutError):
+        untrack(recent, "fourchan:po", purge=True)
+    assert list(chunks) == [], "it is tracked no more"
+    assert recent.lake.commits("fourchan") == []
 
 
 def test_who_wants_more_than_an_hourly_reading_is_polled(recent: Pipeline, instance: dg.DagsterInstance) -> None:
