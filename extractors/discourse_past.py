@@ -4,22 +4,29 @@ Topics come first because they are few, so that whoever reads the first posts fi
 while the list is read may be missed; the hourly crawl reads it, because of the post that bumped it.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
+from extractors.discourse_pages import TOPICS_PER_PAGE, Pages
+from extractors.discourse_topics import Topics
 from extractors.errors import NotFound, NotPublic, Refused
 from extractors.http import Http
-from extractors.platform import About, Community, Page, State, instant
-
-if TYPE_CHECKING:
-    from extractors.discourse import Discourse, Pages, Topics
-
-TOPICS_PER_PAGE = 30
+from extractors.platform import About, Community, Page, Platform, State, instant
 
 
-def about(platform: "Discourse", community: Community, http: Http, pages: "Pages") -> About:
+def key_variable(host: str) -> str | None:
+    """The environment variable for a host's key, which no other host has: `.` as `_`, `-` as `__`. None for names that
+    hold anything else, such as a port."""
+    label = "[a-z0-9]+(-+[a-z0-9]+)*"
+    if not re.fullmatch(rf"{label}(\.{label})*", host):
+        return None
+    return KEY_PREFIX + host.replace("-", "__").replace(".", "_").upper()
+
+
+def about(platform: Platform, community: Community, http: Http, pages: Pages) -> About:
     """Its title and size; two requests."""
     try:
         answer = http.get(f"{platform.url(community)}about.json", pace=pages.pace)
@@ -34,8 +41,9 @@ def about(platform: "Discourse", community: Community, http: Http, pages: "Pages
     except NotPublic:
         raise
     except Refused as problem:
-        variable = "DISCOURSE_KEY_" + "".join(c if c.isalnum() else "_" for c in community.name.upper())
-        advice = f"it shows nothing without a login: put a user API key into {variable}"
+        variable = key_variable(community.name)
+        advice = "it shows nothing without a login"
+        advice += f": put a user API key into {variable}" if variable else ", and no key can be set for such a name"
         raise Refused(problem.url, community.key, "a forum that everybody may read", problem.came, advice) from None
     stats = found["about"].get("stats") or {}
     count = stats.get("posts_count", stats.get("post_count"))  # newer, older
@@ -43,7 +51,7 @@ def about(platform: "Discourse", community: Community, http: Http, pages: "Pages
 
 
 def history(
-    platform: "Discourse", community: Community, since: datetime, pages: "Pages", topics: "Topics", cursor: State | None
+    platform: Platform, community: Community, since: datetime, pages: Pages, topics: Topics, cursor: State | None
 ) -> Iterator[Page]:
     """The cursor is the number of the next page of topics, then the id below which posts are still to be read."""
     state: State = cursor or {"topics": 0}

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from extractors.discourse import Pages
+from extractors.discourse_pages import Pages
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Window, floor_hour, windows
 from sandbox.discourse import KEY
