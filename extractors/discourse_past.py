@@ -16,6 +16,8 @@ from extractors.errors import NotFound, NotPublic, Refused
 from extractors.http import Http
 from extractors.platform import About, Community, Page, Platform, State, instant
 
+KEY_PREFIX = "DISCOURSE_KEY_"
+
 
 def key_variable(host: str) -> str | None:
     """The environment variable for a host's key, which no other host has: `.` as `_`, `-` as `__`. None for names that

@@ -22,6 +22,7 @@ from extractors.errors import Malformed, NotPublic, TooLarge, TryAgain
 
 MOST_CONNECTIONS = 32  # kept alive per host
 CHUNK = 256 * 1024
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address, as networks without IPv4 write it
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +176,13 @@ class _NotPublicError(Exception):
 
 
 def _public(address: str) -> bool:
-    """Whether an IP address is one of the public internet: not private, loopback, link-local or reserved."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = (ip.ipv4_mapped or ip.sixtofour) if isinstance(ip, ipaddress.IPv6Address) else None
-    return (inner or ip).is_global
+    """Whether an IP address is one host of the public internet: not private, loopback, link-local, reserved or
+    multicast, nor an IPv6 address that stands for such a one of IPv4."""
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 def _refuse_private(host: str, port: int) -> None:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from extractors.discord_api import headers as discord_headers
+from extractors.discourse_past import KEY_PREFIX, key_variable
 from extractors.pace import Pace
 
 PREFIX = "THREADLAKE_"
-KEY_PREFIX = "DISCOURSE_KEY_"
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_DAYS = 3  # how far back the partitions begin where nobody says
 
@@ -100,7 +100,7 @@ class Settings:
         """The headers that log in to each of these hosts that has a key in the environment."""
         found = {}
         for host in set(hosts):
-            value = self.discourse_keys.get(KEY_PREFIX + re.sub(r"[^A-Z0-9]", "_", host.upper()), "")
+            value = self.discourse_keys.get(key_variable(host) or "", "")
             user, colon, key = value.partition(":")
             if colon:
                 found[host] = {"Api-Key": key, "Api-Username": user}

@@ -23,7 +23,7 @@ from extractors import errors
 from extractors.http import Http, Request, Response
 from extractors.pace import Gate, Pace
 from extractors.usage import Usage
-from extractors.wire import host_of
+from extractors.wire import _public, host_of
 
 FREE = Pace(1_000_000, 1, 4)
 SECRET = "hunter2-hunter2"
@@ -569,7 +569,8 @@ def test_stats_can_be_attributed(server: Server, make: Callable[..., Http]) -> N
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "10.1.2.3", "192.168.1.1", "169.254.169.254", "[::1]", "[fe80::1]", "0.0.0.0",
-             "[::ffff:127.0.0.1]", "2130706433", "[2002:7f00:1::1]"],
+             "[::ffff:127.0.0.1]", "2130706433", "[2002:7f00:1::1]", "[64:ff9b::10.0.0.1]", "224.0.0.1", "[ff0e::1]",
+             "[::127.0.0.1]"],
 )  # fmt: skip
 def test_a_private_address_is_refused_in_a_sentence(host: str, server: Server, make: Callable[..., Http]) -> None:
     server.routes["/a"] = reply()
@@ -590,6 +591,11 @@ def test_a_redirect_to_a_private_address_is_refused(server: Server, make: Callab
 
 def test_a_name_that_changes_its_address_does_not_get_in(
     server: Server, make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "64:ff9b::93.184.216.34"])
+def test_what_is_public_is_let_through(address: str) -> None:
+    assert _public(address)
+
+
 ) -> None:
     real, asked = socket.getaddrinfo, []
 

@@ -81,6 +81,19 @@ def test_a_community_that_fails_is_told(
     assert len(texts) == 1 and "fourchan:broken" in texts[0] and "503" in texts[0]
 
 
+def test_no_secret_is_told(webhook: tuple[str, list[str]], settings: Settings) -> None:
+    url, texts = webhook
+    secrets = {
+        "DISCORD_TOKEN": "not-a-real-token",
+        "DISCOURSE_KEY_A_ORG": "k" * 20,
+        "DISCOURSE_KEY_B_ORG": "me:" + "s" * 20,
+    }
+    told = Settings.from_env(env_of(settings.home, WEBHOOK=url) | secrets)
+    assert post(told, f"{' '.join(secrets.values())} {'s' * 20} {url}: expected JSON")
+    assert "expected JSON" in texts[0]
+    assert not any(secret in texts[0] for secret in ["not-a-real-token", "k" * 20, "s" * 20, url])
+
+
 def test_a_webhook_that_is_gone_fails_nothing(settings: Settings) -> None:
     gone = Settings.from_env(env_of(settings.home, WEBHOOK="http://127.0.0.1:9/hook"))
     assert post(gone, "text") is False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from extractors.discourse_past import key_variable
 from orchestration.cli import main
 from orchestration.settings import Settings, SettingsError
 
@@ -43,6 +44,25 @@ def test_keys_by_host() -> None:
         "meta.example.org": {"User-Api-Key": "k" * 20},
         "b.org": {"Api-Key": "s" * 20, "Api-Username": "me"},
     }
+
+
+def test_no_other_host_gets_a_key() -> None:
+    alike = ["my.forum.com", "my-forum.com", "my--forum.com", "my.forum-com", "my-forum-com", "forum.com"]
+    variables = {host: key_variable(host) for host in alike}
+    assert variables["my-forum.com"] == "DISCOURSE_KEY_MY__FORUM_COM" and len(set(variables.values())) == len(alike)
+    odd = [
+        "my_forum.com",
+        "my..forum.com",
+        "my.-forum.com",
+        "my-.forum.com",
+        "my.forum.com:8080",
+        "my.forum.com\n",
+        "ﬀ.com",
+    ]
+    for host, variable in variables.items():
+        assert Settings.from_env({str(variable): "k" * 20}).secrets([*alike, *odd]) == {
+            host: {"User-Api-Key": "k" * 20}
+        }
 
 
 @pytest.mark.parametrize(
