@@ -22,6 +22,8 @@ from extractors.spool import MOST, Spool
 ENDINGS = (".json", ".json.gz")
 ENTITIES: tuple[Entity, ...] = ("threads", "posts")
 ROWS = 500  # converted at once
+RUN = "import-"
+"""How the ids of these runs begin."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def imported(path: Path, lake: Lake, platform: Discord, scratch: Path) -> Iterat
     for file in find(path):
         try:
             with file.open("rb") as content:
-                run_id = f"import-{file_digest(content, 'sha256').hexdigest()[:16]}"
+                run_id = f"{RUN}{file_digest(content, 'sha256').hexdigest()[:16]}"
             if run_id in commits:
                 yield Imported(file)
             else:

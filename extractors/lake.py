@@ -140,8 +140,11 @@ class Lake:
         name = f"{platform}/commits/hour={hour:{HOUR_FORMAT}}/{stem}.json"
         return Observation(self.store, Commit(name, platform, hour, observed_at, run_id))
 
-    def commits(self, platform: str, start: datetime | None = None, end: datetime | None = None) -> list[Commit]:
-        """What is committed of the hours in `[start, end)`, by hour and time; superseded commits are left out."""
+    def commits(
+        self, platform: str, start: datetime | None = None, end: datetime | None = None, runs: str = ""
+    ) -> list[Commit]:
+        """What is committed of the hours in `[start, end)`, by hour and time; superseded commits are left out. `runs`:
+        how the ids of their runs begin."""
         names = self.store.list(
             f"{platform}/commits/",
             f"hour={start:{HOUR_FORMAT}}" if start else "",
@@ -149,10 +152,12 @@ class Lake:
         )
         found = []
         for name in names:
+            if f"Z-{runs}" not in name:
+                continue
             try:
                 found.append(Commit.loads(self.store.read(name)))
             except FileNotFoundError:  # superseded and deleted since the listing: its successor is listed next time
-                return self.commits(platform, start, end)
+                return self.commits(platform, start, end, runs)
         hidden = {commit.supersedes for commit in found}
         return [commit for commit in found if commit.name not in hidden]
 

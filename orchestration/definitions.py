@@ -9,7 +9,7 @@ from orchestration.assets import lake_asset, raw_assets
 from orchestration.checks import lake_checks
 from orchestration.community_assets import community_jobs, history_asset
 from orchestration.pipeline import Pipeline
-from orchestration.schedules import ingest_schedules, transform_schedules, upkeep_schedules
+from orchestration.schedules import import_schedules, ingest_schedules, transform_schedules, upkeep_schedules
 from orchestration.settings import Settings
 from orchestration.transform import transform_assets
 
@@ -32,6 +32,7 @@ def build_defs(settings: Settings, pipeline: Pipeline | None = None) -> dg.Defin
         schedules=[
             *(schedule for platform in pipeline.platforms for schedule in ingest_schedules(platform, pipeline)),
             *transform_schedules(pipeline, [raw, transform]),
+            *import_schedules(pipeline),
             *upkeep_schedules(pipeline),
         ],
         sensors=alert_sensors(settings),

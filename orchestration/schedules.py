@@ -15,6 +15,7 @@ from extractors.platform import Platform, floor_hour, instant
 from orchestration.assets import Hours, Reading, partition_of
 from orchestration.communities import unfinished
 from orchestration.community_assets import HISTORY_TAG
+from orchestration.imports import has_news, import_job
 from orchestration.pipeline import Pipeline
 from orchestration.upkeep import upkeep_job
 from orchestration.warehouse import WarehouseBusyError
@@ -169,6 +170,25 @@ def transform_schedules(pipeline: Pipeline, assets: Sequence[dg.AssetsDefinition
         return decide(context, None)
 
     return [transform, transform_everything]
+
+
+def import_schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
+    """Files that people drop into the folder of exports, if there is one; the next transform loads them."""
+    folder = pipeline.settings.exports
+    if folder is None:
+        return []
+    job = import_job(pipeline, folder)
+
+    @dg.schedule(name=job.name, job=job, cron_schedule=pipeline.settings.extract_cron, default_status=_status(pipeline))
+    def import_new(context: dg.ScheduleEvaluationContext) -> Tick:
+        """Whatever came or changed since the last import."""
+        if waiting := _under_way(context, job.name):
+            return waiting
+        if not has_news(pipeline, folder):
+            return dg.SkipReason(f"There is nothing new in {folder}.")
+        return dg.RunRequest(run_key=_key(context))
+
+    return [import_new]
 
 
 def upkeep_schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:

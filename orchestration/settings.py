@@ -41,6 +41,7 @@ class Settings:
     keep_runs_days: int = 30
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
+    exports: Path | None = None
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     discord_token: str | None = field(default=None, repr=False)
@@ -71,6 +72,7 @@ class Settings:
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
+            exports=get.path("EXPORTS", home) if get("EXPORTS") else None,
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
             discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from extractors.discord import Discord
+from extractors.imports import RUN
 from extractors.lake import Lake
 from extractors.platform import Platform
 from extractors.records import entities
@@ -137,9 +139,11 @@ class Warehouse:
     def unmerged(
         self, lake: Lake, platforms: Sequence[Platform], since: datetime | None, patience: float | None = None
     ) -> list[datetime]:
-        """The hours since then with commits that dbt has not merged. Hours whose every new commit is empty and
-        tells no error only ride along with others: alone they are no reason to run."""
+        """The hours since then, and of imported files all, with commits that dbt has not merged. Hours whose every new
+        commit is empty and tells no error only ride along with others: alone they are no reason to run."""
         commits = [commit for platform in platforms for commit in lake.commits(platform.name, since)]
+        if since is not None and Discord.name in {platform.name for platform in platforms}:
+            commits += lake.commits(Discord.name, None, since, runs=RUN)  # people export what is as old as they like
         merged = self.merged(since, patience)
         new = [commit for commit in commits if commit.name not in merged]
         reason = any(commit.rows or any(receipt.error for receipt in commit.communities.values()) for commit in new)
@@ -152,7 +156,9 @@ class Warehouse:
         with self.open(read_only=True, patience=patience) as connection:
             if not exists(connection, "clean", "observations"):
                 return set()
-            query = "select distinct commit_id from clean.observations where hour >= $since"
+            query = f"""
+                select distinct commit_id from clean.observations where hour >= $since or run_id like '{RUN}%'
+            """
             found = connection.execute(query, {"since": since or datetime(1970, 1, 1, tzinfo=UTC)})
             return {name for (name,) in found.fetchall()}
 
