@@ -55,7 +55,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     return build
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_a_range_equals_hour_by_hour(tmp_path: Path, build: Callable[[str, str, list[tuple[str, str]]], Path]) -> None:
     world = World(seed=5, start=START - timedelta(hours=HOURS), hours=100, scale=0.4)
     hours = [START - HOUR * (HOURS - i) for i in range(HOURS)]
