@@ -17,6 +17,7 @@ from orchestration.pipeline import Pipeline
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"  # Dagster's own for hours
 WAREHOUSE_POOL = "warehouse"
 SINGLE_RUN = dg.BackfillPolicy.single_run()
+FITS = "Every row loaded fits the columns that its platform declares today."
 SAY_EVERY = 10.0  # seconds between two lines of progress
 
 
@@ -81,12 +82,15 @@ def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) ->
             )
             for table, some in tables.items()
         ],
+        check_specs=[dg.AssetCheckSpec("fits", asset=["raw", table], description=FITS) for table in tables],
         can_subset=True,
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
         pool=WAREHOUSE_POOL,
     )
-    def load(context: dg.AssetExecutionContext, config: Hours) -> Iterator[dg.MaterializeResult[Any]]:
+    def load(
+        context: dg.AssetExecutionContext, config: Hours
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         began = time.monotonic()
         hours = hours_of(context, config)
         chosen = list(context.selected_asset_keys)
@@ -97,6 +101,14 @@ def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) ->
             rows = loaded.rows.get(key.path[-1], {})
             show(context, key, {hour: {"rows": rows.get(hour, 0)} for hour in hours})
             yield dg.MaterializeResult(asset_key=key, metadata={"seconds": round(time.monotonic() - began, 3)})
+        for check in sorted(context.selected_asset_check_keys):
+            misfits = loaded.misfits.get(check.asset_key.path[-1], ())
+            yield dg.AssetCheckResult(
+                passed=not misfits,
+                asset_key=check.asset_key,
+                check_name=check.name,
+                description=" ".join(misfits) or FITS,
+            )
 
     return load
 

@@ -1,14 +1,18 @@
 """Loads: whole partitions, any order, any number of times; columns that come, and columns that change."""
 
+import re
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
 from extractors.platform import Community, Entity, Parsed, Platform, Record, Source
+from orchestration.alerts import failed_checks
+from orchestration.assets import raw_assets
 from orchestration.pipeline import Pipeline
 from orchestration.warehouse import Warehouse, WarehouseBusyError
 from tests.orchestration.fake import FakeFourchan
@@ -67,9 +71,7 @@ def test_a_new_column_is_added(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_column_that_changes_its_kind_is_cast(
-    pipeline: Pipeline, together: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_column_that_changes_its_kind_is_cast(pipeline: Pipeline, together: bool) -> None:
     """Files of both kinds, in one load or in two, under either declaration: what does not fit goes into quarantine."""
     crawl(pipeline, HOURS[:1])
     list(pipeline.crawl(Worded(), pipeline.asked(Worded(), HOURS[1:2], True), "test", True))
@@ -86,9 +88,11 @@ def test_a_column_that_changes_its_kind_is_cast(
     ]
     for _ in range(2):
         for hours in [HOURS[:2]] if together else [HOURS[:1], HOURS[1:2]]:
-            pipeline.load(hours)
+            loaded = pipeline.load(hours)
         assert rows(pipeline.warehouse, query) == numbers + cast
-        assert "2 rows do not fit and are loaded with parse_error set" in caplog.text
+        told = loaded.misfits["fourchan_posts"][-1]
+        assert re.match(r"2 rows of \S+/fourchan/posts/\S+\.parquet .*likes from VARCHAR to BIGINT", told)
+        assert not loaded.misfits["fourchan_threads"] and not loaded.misfits["discourse_posts"]
         assert rows(pipeline.warehouse, "select count(*) from raw.discourse_posts") == [(3,)]
 
         for hours in [HOURS[:2]] if together else [HOURS[1:2], HOURS[:1]]:
@@ -96,6 +100,18 @@ def test_a_column_that_changes_its_kind_is_cast(
         found = rows(pipeline.warehouse, query)
         assert [row[1] for row in found] == ["0", "1", "2", *Worded.likes]
         assert {row[-1] for row in found} == {None}
+
+
+def test_what_does_not_fit_fails_a_check_and_stops_nobody(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    list(pipeline.crawl(Worded(), pipeline.asked(Worded(), HOURS[:1], True), "test", True))
+    load = raw_assets(pipeline, dg.HourlyPartitionsDefinition("2026-11-01-00:00"))
+    result = dg.materialize([load], partition_key="2026-11-01-00:00", instance=instance)
+    assert result.success
+    checks = {check.asset_key.path[-1]: check for check in result.get_asset_check_evaluations()}
+    assert [name for name, check in checks.items() if not check.passed] == ["fourchan_posts"]
+    assert len(checks) == len(load.keys)
+    [told] = failed_checks(instance, result.run_id)
+    assert "2 rows of " in told and "likes from VARCHAR to BIGINT" in told
 
 
 def test_a_table_is_cast_when_its_platform_declares_a_column_anew(pipeline: Pipeline) -> None:
