@@ -51,13 +51,14 @@ def status(pipeline: Pipeline) -> str:
 def _warehouse(pipeline: Pipeline) -> str:
     try:
         with pipeline.warehouse.open(read_only=True, patience=30) as connection:
-            tables = connection.execute(
-                "select schema_name || '.' || table_name, estimated_size from duckdb_tables() "
+            names = connection.execute(
+                "select schema_name || '.' || table_name from duckdb_tables() "
                 "where schema_name in ('raw', 'clean', 'marts') order by 1"
             ).fetchall()
+            rows = [(name, *connection.execute(f"select count(*) from {name}").fetchall()[0]) for (name,) in names]
     except WarehouseError as problem:
         return str(problem)
-    return f"Warehouse {pipeline.settings.warehouse}\n\n{table(['table', 'rows, about'], tables)}"
+    return f"Warehouse {pipeline.settings.warehouse}\n\n{table(['table', 'rows'], rows)}"
 
 
 def _cell(value: Any) -> str:
