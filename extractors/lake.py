@@ -10,6 +10,7 @@ A file that no commit names is not there. A commit that another supersedes is no
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -193,9 +194,8 @@ class Lake:
         try:
             return Commit.loads(self.store.read(name)).communities.values()
         except FileNotFoundError:
-            stem = name.removesuffix(".json").partition(REWRITTEN)[
-                0
-            ]  # a rewritten commit keeps the states of the one it supersedes
+            # a rewritten commit keeps the states of the one it supersedes
+            stem, *_ = name.removesuffix(".json").partition(REWRITTEN)
             for successor in self.store.list(f"{stem}{REWRITTEN}"):
                 return Commit.loads(self.store.read(successor)).communities.values()
         return []
@@ -224,7 +224,7 @@ class Lake:
                     self.store.delete(name)
                     swept.append(name)
         if isinstance(self.store, Folder):
-            for path in self.store.temporaries():
+            for path in (*self.store.temporaries(platform.name), *self.store.temporaries("communities")):
                 if path.stat().st_mtime < older_than.timestamp():
                     path.unlink(missing_ok=True)
                     swept.append(str(path.relative_to(self.store.root)))
@@ -261,10 +261,13 @@ class Lake:
 
     def finish_rewrites(self, platform: str) -> int:
         """Delete what a killed rewrite left of superseded commits; return how many there were."""
-        names = set(self.store.list(f"{platform}/commits/"))
-        superseded = names & {Commit.loads(self.store.read(name)).supersedes for name in names}
+        commits: dict[str, Commit] = {}
+        for name in self.store.list(f"{platform}/commits/"):
+            with suppress(FileNotFoundError):  # a rewrite beside this one deleted it
+                commits[name] = Commit.loads(self.store.read(name))
+        superseded = commits.keys() & {commit.supersedes for commit in commits.values()}
         for name in superseded:
-            self._remove(Commit.loads(self.store.read(name)))
+            self._remove(commits[name])
         return len(superseded)
 
     def _remove(self, commit: Commit) -> None:

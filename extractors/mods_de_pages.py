@@ -14,7 +14,7 @@ from extractors.errors import CrawlError, Malformed, NotFound, Refused, describe
 from extractors.http import Http, Response
 from extractors.mods_de_xml import many, parse
 from extractors.pace import Pace
-from extractors.platform import Community, Record, instant
+from extractors.platform import Community, Record
 
 BASE = "http://forum.mods.de/bb/"
 PROFILES = "http://my.mods.de/"
@@ -235,7 +235,3 @@ class Board:
         except ValueError as problem:
             came = f"{describe(answer.body)} ({problem})"
             raise Malformed(answer.url, self.community.key, "XML", came) from problem
-
-
-def moment(timestamp: float) -> datetime:
-    return instant(int(timestamp))

@@ -23,6 +23,8 @@ from orchestration.settings import Settings
 from orchestration.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
     from extractors.http import Http
 
 
@@ -153,6 +155,12 @@ class Pipeline:
         """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
         return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
 
+    def rewriting(self, platform: Platform) -> "BaseFileLock":
+        """Held by whoever rewrites the commits of a platform: two at once could give one commit two successors."""
+        from filelock import FileLock
+
+        return FileLock(self.scratch / f"rewriting-{platform.name}.lock", thread_local=False)
+
     def purge(self, key: str) -> "Purged":
         """Take a community out of lake, states and warehouse. Doing it again finishes what a kill left half done.
         Waits for the runs that read it; whoever waits for it to end then finds it untracked."""
@@ -160,7 +168,8 @@ class Pipeline:
         from extractors.history import history_lock
 
         platform = self.platform(key.partition(":")[0])
-        with history_lock(self.scratch, key, PATIENCE), reading_lock(self.scratch, key, PATIENCE):
+        past, present = history_lock(self.scratch, key, PATIENCE), reading_lock(self.scratch, key, PATIENCE)
+        with past, present, self.rewriting(platform):
             gone = {old.name: new.name if new else None for old, new in self.lake.purge(platform.name, key)}
         rows, authors = self.warehouse.purge(key, gone)
         if authors:

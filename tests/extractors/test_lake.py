@@ -84,9 +84,12 @@ def test_sweeping_takes_orphans_and_replaced_states_and_nothing_else(lake: Lake)
     first, second = commit(lake, 1, state=1), commit(lake, 2, hour=NOON + HOUR, state=2)
     lake.observe("fourchan", NOON, NOON, "killed").write("posts", [rows(3)])
     (lake.store.root / "fourchan" / ".tmp-half").write_bytes(b"half")  # type: ignore[attr-defined]
+    other = lake.store.root / "lemmy" / ".tmp-half"  # type: ignore[attr-defined]
+    other.parent.mkdir()
+    other.write_bytes(b"another platform's")
     assert lake.sweep(PLATFORM, datetime.now(UTC) - timedelta(hours=1)) == []  # they may be a running crawl's
     swept = lake.sweep(PLATFORM, datetime.now(UTC) + timedelta(hours=1))
-    assert len(swept) == 3 and first.communities[PO.key].state in swept
+    assert len(swept) == 3 and other.exists() and first.communities[PO.key].state in swept
     assert [lake.table(c, "posts").num_rows for c in (first, second)] == [1, 1]
     assert lake.state("fourchan", PO) == {"commit": second.name, "n": 2}
 
@@ -144,6 +147,19 @@ def test_a_rewrite_killed_anywhere_leaves_one_truth(step: int, tmp_path_factory:
     lake.sweep(PLATFORM, datetime.now(UTC) + timedelta(hours=1))
     assert [lake.table(c, "posts")["post_id"].to_pylist() for c in lake.commits("fourchan")] == [["po/1"]]
     assert len(list(lake.store.list("fourchan/posts/"))) == 1
+
+
+def test_finishing_bears_a_rewrite_beside_it(lake: Lake) -> None:
+    old = commit(lake, 1, 2)
+
+    class Beside(Folder):
+        def read(self, name: str) -> bytes:
+            if name == old.name:
+                lake.rewrite(old, lambda entity, some: some.slice(0, 1))
+            return super().read(name)
+
+    assert Lake(Beside(lake.store.root)).finish_rewrites("fourchan") == 0  # type: ignore[attr-defined]
+    assert [lake.table(c, "posts").num_rows for c in lake.commits("fourchan")] == [1]
 
 
 def test_who_is_tracked_can_change_and_end(lake: Lake) -> None:
