@@ -23,7 +23,7 @@ from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.test_plug import COMMUNITIES, HOUR, SINCE, START, differences
 
-PATIENCE = 240.0  # seconds, on a machine that does much else besides
+PATIENCE = 480.0  # seconds, on a machine that does much else besides
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def wait_for(what: str, condition: Callable[[], bool], home: Path, step: float =
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3000)
 def test_three_times_everything_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, up: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
