@@ -223,6 +223,17 @@ def test_an_empty_list_proves_nothing(tmp_path: Path) -> None:
         assert [row["post_id"] for row in crawler.rows() if row["gone"]] == [str(room.ids[1])]
 
 
+def test_what_misses_below_other_messages_is_gone(tmp_path: Path) -> None:
+    """Nothing is left below the window's end, but the channel shows what it has above."""
+    room = Room(*ids(0.1, 1.2))
+    with Sandbox(now=START + 2 * HOUR, sites=[room]) as sandbox:
+        crawler = Crawler(discord(), sandbox, tmp_path)
+        crawler.crawl(Window(START, START + 2 * HOUR), CHAT)
+        room.hidden = {room.ids[0]}
+        crawler.crawl(Window.hour(START), CHAT)
+        assert [row["post_id"] for row in crawler.rows() if row["gone"]] == [str(room.ids[0])]
+
+
 def test_a_closed_channel_is_remembered_for_a_day(tmp_path: Path) -> None:
     room = Room(*ids(0.1, 0.2, 1.2))
     with Sandbox(now=START + 1.5 * HOUR, sites=[room]) as sandbox:

@@ -262,6 +262,22 @@ def test_a_deleted_thread_is_gone_and_a_moved_one_is_not(tmp_path: Path) -> None
             assert gone == ({"1", "10", "11"} if change == "deleted" else set())
 
 
+def test_a_hidden_post_that_comes_back_is_seen_by_its_revisit(tmp_path: Path) -> None:
+    site = ByHand({10: 0.1, 11: 1.2, 12: 2.2})
+    with Sandbox(now=START + 2 * HOUR, sites=[site]) as sandbox:
+        crawler = Crawler(mods_de(), sandbox, tmp_path)
+        crawler.crawl(Window(START, START + 2 * HOUR), BOARD)
+        created = site.made.pop(11)
+        sandbox.now += HOUR
+        crawler.crawl(Window.hour(START + 2 * HOUR), BOARD)
+        assert crawler.latest()[BOARD.key, "11"]["gone"], "it stood on the page that was read"
+        site.made[11] = created
+        sandbox.now += HOUR
+        crawler.crawl(Window.hour(START + HOUR), BOARD)
+        assert not crawler.latest()[BOARD.key, "11"]["gone"]
+        assert sum(row["gone"] for row in crawler.rows()) == 1
+
+
 # -- bad input -----------------------------------------------------------------------------------------------------
 
 FAULTS = [
