@@ -57,6 +57,8 @@ STRINGS = (
 )
 INTEGERS = "type flags position reference_type reaction_count"
 BOOLEANS = "author_bot pinned tts mention_everyone"
+AUTHOR = [(f"author_{name}", name) for name in ("id", "username", "global_name", "avatar", "discriminator", "bot")]
+REFERENCE = [(f"reference_{name}", name) for name in ("message_id", "channel_id", "guild_id", "type")]
 PINNED = 1 << 1  # a flag of a forum's thread
 THREAD_STRINGS = "id guild_id parent_id owner_id name topic last_message_id"
 THREAD_INTEGERS = "type flags message_count member_count total_message_sent rate_limit_per_user auto_archive_duration"
@@ -138,8 +140,8 @@ class Discord(Platform):
         author, reference = record["author"], record.get("message_reference") or {}
         fields = {
             **record,
-            **{f"author_{name}": value for name, value in author.items()},
-            **{f"reference_{name}": value for name, value in reference.items()},
+            **{column: author.get(name) for column, name in AUTHOR},
+            **{column: reference.get(name) for column, name in REFERENCE},
             "author_created_at": created_at(author["id"]).isoformat(),
             "guild_id": community.name.partition("/")[0],
             "reaction_count": sum(reaction["count"] for reaction in record.get("reactions") or []),

@@ -6,10 +6,11 @@ asks only for the channels that had some. A thread that no list shows any more i
 Discord itself says was deleted, or misses in a channel that shows other messages, is gone.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from extractors.discord_api import (
     FORUM,
@@ -27,7 +28,7 @@ from extractors.discord_api import (
 )
 from extractors.errors import Malformed
 from extractors.memory import YOUNG, Reading, gone
-from extractors.platform import HOUR, Page, Record, Row, State, Window, floor_hour, instant
+from extractors.platform import HOUR, Page, Record, Row, State, Window, dumps, floor_hour, instant
 from extractors.records import digest
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 
 ASK_AGAIN = timedelta(days=1)
 """After so long a channel that was closed to the bot is asked for once more."""
-# These change without anybody having touched the message, and make no row; nor do the signatures of its files' URLs.
+# These change without anybody having touched the message, and make no row.
 VOLATILE = frozenset(("author", "member", "mentions", "referenced_message", "thread", "resolved", "interaction"))
+SIGNED = re.compile(rb'((?<!\\)"https://(?:cdn\.discord|media\.discord|images-ext)[^"?\s\\]*)\?[^"\s\\]*')
+"""Discord's own URLs in JSON: their queries are signatures that expire."""
 WORDS = ("content", "attachments", "embeds", "components", "poll", "sticker_items", "message_snapshots")
 
 
@@ -235,18 +238,4 @@ def thread_row(platform: "Discord", api: Api, record: Record, tags: Mapping[str,
 
 
 def _fingerprint(record: Record) -> str:
-    kept = {name: value for name, value in record.items() if name not in VOLATILE}
-    return digest(_unsigned(kept))
-
-
-def _unsigned(value: Any) -> Any:
-    """Without the queries of Discord's own URLs, which are signatures that expire."""
-    if isinstance(value, dict):
-        return {name: _unsigned(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_unsigned(inner) for inner in value]
-    if isinstance(value, str) and value.startswith(
-        ("https://cdn.discord", "https://media.discord", "https://images-ext")
-    ):
-        return value.partition("?")[0]
-    return value
+    return digest(SIGNED.sub(rb"\1", dumps({name: value for name, value in record.items() if name not in VOLATILE})))

@@ -79,7 +79,7 @@ class Response:
         """The body's JSON. Raises errors.Malformed, or what the status stands for, if it is none."""
         try:
             # orjson makes floats of them; on 245 kB the first look takes 0.17 ms, the second 1.05 (2026-11-22)
-            if _LONG not in self.body.translate(_AS_ZEROS) or not _HUGE.search(self.body):
+            if _LONG not in self.body.translate(_AS_ZEROS).replace(_ID, b"") or not _HUGE.search(self.body):
                 return orjson.loads(self.body)
         except orjson.JSONDecodeError:
             pass  # lone surrogates, NaN: the platforms' own libraries let them through
@@ -94,7 +94,8 @@ class Response:
 
 _HUGE = re.compile(rb"[:\[,]\s*-?\d{19}")
 _LONG = b"0" * 19
-_AS_ZEROS = bytes(ord("0") if chr(code).isdecimal() and code < 128 else 32 for code in range(256))
+_ID = b'"' + _LONG  # Discord's are strings
+_AS_ZEROS = bytes(ord("0") if 48 <= code < 58 else code if code == ord('"') else 32 for code in range(256))
 
 
 class Http:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from extractors import lemmy_history
 from extractors.errors import CrawlError, Malformed, NotFound, NotPublic, Refused
 from extractors.http import Http
-from extractors.lemmy_api import Instance, Item, Mark, utc
+from extractors.lemmy_api import Instance, Item, Mark, utc, zoned
 from extractors.lemmy_feeds import Feed, Numbered, comments_of, posts_of
 from extractors.lemmy_threads import Threads
 from extractors.markdown import plain
@@ -53,6 +53,7 @@ COUNTERS = frozenset((
     "newest_comment_time_necro_at", "hot_rank", "hot_rank_active", "controversy_rank", "scaled_rank", "report_count",
     "unresolved_report_count",
 ))  # fmt: skip
+CREATOR = [(f"creator_{name}", name) for name in ("name", "display_name", "avatar", "bio", "bot_account", "banned")]
 PEOPLE = "creator_name creator_display_name creator_actor_id creator_avatar creator_bio"
 THREAD_STRINGS = f"name url body ap_id thumbnail_url embed_title embed_description alt_text {PEOPLE}"
 THREAD_INTEGERS = "id creator_id community_id language_id comments score upvotes downvotes"
@@ -192,17 +193,20 @@ class Lemmy(Platform):
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         kind = "comment" if "comment" in record else "post"
-        own = {name.removesuffix("_at"): value for name, value in record[kind].items()}
+        own: Record = record[kind]
+        if "published_at" in own:  # 1.0
+            own = {name.removesuffix("_at"): value for name, value in own.items()}
         thread, id = (own["post_id"] if kind == "comment" else own["id"]), own["id"]
         if type(id) is not int or type(thread) is not int:
             raise ValueError(f"id: expected a whole number, got {own['id']!r}")
         fields: Record = {**record.get("counts", {}), **own}
-        fields["newest_comment_time"] = _iso(fields.get("newest_comment_time"))
-        fields["updated"] = _iso(own.get("updated"))
+        fields["newest_comment_time"] = zoned(fields.get("newest_comment_time"))
+        fields["updated"] = zoned(own.get("updated"))
         creator = record.get("creator") or {}
-        fields |= {f"creator_{name}": value for name, value in creator.items() if name != "id"}
+        for column, name in CREATOR:
+            fields[column] = creator.get(name)
         fields["creator_actor_id"] = creator.get("actor_id") or creator.get("ap_id")
-        fields["creator_published"] = _iso(creator.get("published") or creator.get("published_at"))
+        fields["creator_published"] = zoned(creator.get("published") or creator.get("published_at"))
         if "creator_banned" in record:  # 1.0 says it beside the person
             fields["creator_banned"] = record["creator_banned"]
         fields["creator_is_moderator"] = record.get("creator_is_moderator")
@@ -249,7 +253,3 @@ def changed(reading: Reading, item: Item) -> bool:
 def _community(host: str, name: str) -> Community:
     host, name = host.lower(), name.lower()
     return Community(f"lemmy:{host}/{name.removesuffix(f'@{host}')}", host)
-
-
-def _iso(value: object) -> str | None:
-    return None if value is None else utc(value).isoformat()

@@ -12,6 +12,7 @@ from extractors.platform import Community, Record, instant
 
 PER_PAGE = 50
 TREE = 300  # comments at most of a request with max_depth, whatever its limit and page
+ZONE = re.compile(r"[+-]\d\d:?\d\d$")
 
 Mark = str | int | None
 """Where a page begins: a number or a cursor, empty for the newest; JSON can write it."""
@@ -106,6 +107,12 @@ def item_of(kind: str, record: Any, instance: Instance, mark: Mark) -> Item | No
 
 
 def utc(value: object) -> datetime:
-    """A time of Lemmy's; up to 0.18 without its zone, which is UTC."""
-    text = value if not isinstance(value, str) or re.search(r"(Z|[+-]\d\d:?\d\d)$", value) else f"{value}Z"
-    return instant(text) if isinstance(text, str) else instant(None)
+    """A time of Lemmy's."""
+    return instant(zoned(value) if isinstance(value, str) else None)
+
+
+def zoned(value: object) -> object:
+    """A time as it came; up to 0.18 without its zone, which is UTC."""
+    if not isinstance(value, str) or value.endswith("Z") or ZONE.search(value):
+        return value
+    return f"{value}Z"

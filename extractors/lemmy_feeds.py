@@ -74,7 +74,7 @@ class Feed(ABC):
         batch = self.enter(end, mark)
         before: set[str] = set()
         while True:
-            for item in self._with_featured(batch):
+            for item in self._with_featured(batch) if self.featured else batch:
                 if start <= item.created < end and item.key not in before:
                     yield item
             if self.next is None or (batch and batch[-1].created < start):
