@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 demo: .venv/dev ## crawl an invented world with everything real, and show what was made
 	$(BIN)/python -m sandbox.demo
 
-up: .venv/dev ## Dagster with its schedules on, following communities.toml
+up: .venv/dev ## Dagster with its schedules on, tracking communities.toml
 	$(BIN)/threadlake up
 
 lint: .venv/dev

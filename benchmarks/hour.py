@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.tables import Line, show
-from sandbox.demo import HOUR, Dagster, free_port, served, set_clock, system
+from extractors.platform import HOUR
+from sandbox.running import Dagster, served, set_clock, system
 
+COMMUNITIES = ("fourchan:po", "fourchan:out", "discourse:forum.example", "discourse:old.example")
+PLATFORMS = ("fourchan", "discourse")
 TARGETS = {"nothing new": 8.0, "busy": 20.0}  # seconds
 READINGS = 3
 AGO = 20  # days: people post for a week, then nothing is new
@@ -23,13 +26,15 @@ def run(quick: bool) -> None:
     before = dict(os.environ)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            home, port = Path(folder), free_port()
-            with served(home, start, busy[0] - HOUR / 2) as url, system(home, url, start, port):
-                dagster = Dagster(f"http://127.0.0.1:{port}/graphql")
-                dagster.hour()  # what was there before, and the first import of everything
+            home = Path(folder)
+            with (
+                served(home, start, busy[0] - HOUR / 2, hours=7 * 24) as url,
+                system(home, url, start, COMMUNITIES) as dagster,
+            ):
+                dagster.hour(PLATFORMS)  # what was there before, and the first import of everything
                 took["busy"] = [_hour(dagster, url, hour) for hour in busy]
                 set_clock(url, quiet[0] - HOUR / 2)
-                dagster.hour()  # the last posts, and the many hours since
+                dagster.hour(PLATFORMS)  # the last posts, and the many hours since
                 took["nothing new"] = [_hour(dagster, url, hour) for hour in quiet]
     finally:
         os.environ.clear()
@@ -45,4 +50,4 @@ def run(quick: bool) -> None:
 
 def _hour(dagster: Dagster, url: str, hour: datetime) -> tuple[float, float]:
     set_clock(url, hour + HOUR / 3)
-    return dagster.hour()
+    return dagster.hour(PLATFORMS)

@@ -182,10 +182,7 @@ def seed(path: Path, rows: int) -> None:
                 f"insert into clean.{table} by name select {post}, 'Anonymous' as author_name, "
                 f"1 as version_count from range({rows}) as r(i) where created_at {side} timestamptz '{boundary}'"
             )
-        connection.execute(
-            f"insert into clean.post_versions by name select * exclude (observed_at) from "
-            f"(select {post} from range({rows}) as r(i))"
-        )
+        connection.execute(f"insert into clean.post_versions by name select {post} from range({rows}) as r(i)")
         for table, side in (("threads_history", "<"), ("threads", ">=")):
             connection.execute(
                 f"insert into clean.{table} by name select {thread} "

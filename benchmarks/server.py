@@ -1,9 +1,10 @@
-"""The answers both sides crawl: one 4chan board and one Discourse forum, prepared bodies on loopback, in a process of
-their own.
+"""The answers both sides crawl: prepared bodies on loopback, in a process of their own. Here a 4chan board and a
+Discourse forum; a Discord channel and a Lemmy community stand in modules of their own.
 
 The sandbox invents worlds that change; this one stands still and answers as fast as Python can, so that what is
 measured is the client. Bodies are made of the sandbox's invented words, in the sizes of recorded ones (4chan 350 bytes
-a post; Discourse 4 to 7 kB), the same bytes for the same arguments. `https://HOST/PATH` is at `{url}/HOST/PATH`.
+a post; Discourse 4 to 7 kB; Discord 1.3 kB; Lemmy 2 kB), the same bytes for the same arguments. `https://HOST/PATH`
+is at `{url}/HOST/PATH`.
 """
 
 import argparse
@@ -21,13 +22,15 @@ from typing import Any
 
 import orjson
 
+from benchmarks.discord_bodies import DiscordBodies
+from benchmarks.lemmy_bodies import LemmyBodies
 from sandbox import discourse_text, fourchan_text
 
 FOURCHAN, BOARD, FORUM = "a.4cdn.org", "bench", "forum.example"
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 POSTS_PER_THREAD, THREADS_PER_PAGE = 60, 50
-FORUM_HOURS = timedelta(hours=24)
-"""In which all posts of the forum were written, evenly."""
+SPAN = timedelta(hours=24)
+"""In which all posts of the forum, the channel and the community were written, evenly."""
 PER_PAGE, TOPICS_PER_PAGE = 50, 30
 TOPIC_POSTS, TOPICS_AT_ONCE = 20, 10
 PERSON = discourse_text.people(Random(1), FORUM, 200)
@@ -51,6 +54,7 @@ class Bodies:
         self.threads = posts // POSTS_PER_THREAD
         self.topics = -(-posts // TOPIC_POSTS)
         self._forum_writer = discourse_text.Writer(Random(2), FORUM, [person["username"] for person in PERSON])
+        self._others = (DiscordBodies(posts, NOW, SPAN), LemmyBodies(posts, NOW, SPAN))
         self.answer = lru_cache(maxsize=None if posts <= 100_000 else 1000)(self._answer)
 
     def prepare(self) -> None:
@@ -61,6 +65,9 @@ class Bodies:
         self.answer(f"/{FORUM}/posts.json")
         for before in range(self.posts + 1 - PER_PAGE, 0, -PER_PAGE):
             self.answer(f"/{FORUM}/posts.json?before={before}")
+        for other in self._others:
+            for target in other.targets():
+                self.answer(target)
 
     def _answer(self, target: str) -> bytes:
         """A whole HTTP answer."""
@@ -68,7 +75,7 @@ class Bodies:
         arguments = dict(part.split("=", 1) for part in query.split("&") if part)
         headers = ""
         if path == f"/{FOURCHAN}/{BOARD}/threads.json":
-            body: object = self._index()
+            body: object | None = self._index()
             headers = f"Last-Modified: {formatdate(NOW.timestamp(), usegmt=True)}\r\n"
         elif path.startswith(f"/{FOURCHAN}/{BOARD}/thread/"):
             thread = (int(Path(path).stem) - self._no(0)) // POSTS_PER_THREAD
@@ -82,6 +89,8 @@ class Bodies:
             topics = [self._topic(id) for id in range(first, max(first - TOPICS_PER_PAGE, 0), -1)]
             body = {"topic_list": {"per_page": TOPICS_PER_PAGE, "topics": topics}}
         else:
+            body = next((body for other in self._others if (body := other.answer(path, arguments)) is not None), None)
+        if body is None:
             return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
         data = orjson.dumps(body)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n{headers}\r\n"
@@ -122,7 +131,7 @@ class Bodies:
         while len(raw) < wanted:
             more = writer.post(writer.lead())
             raw, cooked = f"{raw}\n\n{more[0]}", f"{cooked}\n{more[1]}"
-        created = _iso(NOW - FORUM_HOURS * ((self.posts - id + 1) / (self.posts + 1)))
+        created = _iso(NOW - SPAN * ((self.posts - id + 1) / (self.posts + 1)))
         title = f"The fold of topic {topic} & what follows"
         return {
             "id": id, "created_at": created, "updated_at": created, "raw": raw, "cooked": cooked, "topic_id": topic,
@@ -136,7 +145,7 @@ class Bodies:
     def _topic(self, id: int) -> dict[str, Any]:
         posts = [post for post in _posts_of(id) if post <= self.posts]
         opened, bumped = (
-            _iso(NOW - FORUM_HOURS * ((self.posts - post + 1) / (self.posts + 1))) for post in (posts[0], posts[-1])
+            _iso(NOW - SPAN * ((self.posts - post + 1) / (self.posts + 1))) for post in (posts[0], posts[-1])
         )
         return {
             "id": id, "title": f"The fold of topic {id} & what follows", "slug": f"the-fold-of-topic-{id}",
@@ -205,7 +214,7 @@ async def _serve(bodies: Bodies, latency: float) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
-    parser.add_argument("--posts", type=int, default=30_000, help="on the board, and as many in the forum (30000)")
+    parser.add_argument("--posts", type=int, default=30_000, help="on the board, in the forum, and so on (30000)")
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="of each answer (0)")
     options = parser.parse_args()
     prepared = Bodies(options.posts)

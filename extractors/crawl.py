@@ -5,11 +5,13 @@ hour at the most, and one community that fails takes no other with it.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,7 +36,9 @@ LONG = 1000
 ROWS, BYTES = 2000, 2**20
 """So many rows, or bytes of their payload, wait for their conversion at most, of one community."""
 PATIENCE = 600.0
-"""Seconds to wait for another run that reads the same community."""
+"""Seconds to wait for other runs that read the same communities."""
+GLANCE = 0.1
+"""Seconds to wait for one lock: a run of the past takes it for a moment, to see whether it is free."""
 
 
 def crawl(
@@ -48,29 +52,51 @@ def crawl(
     clock: Callable[[], datetime],
     scratch: Path,
     refresh: bool = False,
+    only_tracked: bool = False,
 ) -> Iterator[Commit]:
     """Yield each hour's commit as it is made. A community that fails is a receipt with an error, and an error in the
-    log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used.
+    log; the next crawl reads what it lacks. Raises StoreError where the lake cannot be used. The first of the
+    `communities` are read first; those that other runs are reading come last, in commits of their own.
 
     `scratch`: a folder of this machine for locks and for what does not fit into memory.
     `refresh`: read everything anew, unchanged or not.
+    `only_tracked`: leave out, without a receipt, who is tracked no more when its turn comes.
     """
+    waiting, until = list(dict.fromkeys(communities)), time.monotonic() + PATIENCE
+    # one microsecond apart, so that no two commits of a run bear the same name
+    moments = (clock() + timedelta(microseconds=number) for number in count())
+    while waiting:
+        with ExitStack() as stack:
+            mine = [one for one in waiting if _locked(stack, scratch, one)]
+            if only_tracked:
+                waiting = [one for one in waiting if lake.is_tracked(one.key)]
+            if late := not mine and time.monotonic() >= until:
+                mine = waiting
+            mine = [one for one in mine if one in waiting]
+            waiting = [one for one in waiting if one not in mine]
+            if mine:
+                about = Crawl(platform, mine, window, lake, http, run_id, scratch, refresh, late)
+                yield from _crawl(about, moments)
+            elif waiting:
+                time.sleep(GLANCE)
+
+
+def _crawl(about: "Crawl", moments: Iterator[datetime]) -> Iterator[Commit]:
+    """The hours of communities that nobody else reads."""
+    platform, window, lake = about.platform, about.window, about.lake
     with ExitStack() as stack:
-        # locked in one order, so that two runs do not wait for each other
-        about = Crawl(platform, sorted(set(communities)), window, lake, http, run_id, scratch, refresh)
-        readers = [stack.enter_context(Reader(about, community)) for community in about.communities]
+        by_turn = [stack.enter_context(Reader(about, community)) for community in about.communities]
+        readers = sorted(by_turn, key=lambda reader: reader.community)
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix=platform.name))
-        started = clock()
         hours = window.hours
         for number, hour in enumerate(hours):
             last = hour == window.start
-            behind = [reader for reader in readers if reader.behind(hour)]
+            behind = [reader for reader in by_turn if reader.behind(hour)]
             for _ in pool.map(lambda reader, hour=hour: reader.read_to(hour), behind):
                 pass
             if number and not any(reader.has_news(hour, last, long=len(hours) > LONG) for reader in readers):
                 continue
-            # one microsecond apart, so that no two commits of a run bear the same name
-            observation = lake.observe(platform.name, hour, started + timedelta(microseconds=number), run_id)
+            observation = lake.observe(platform.name, hour, next(moments), about.run_id)
             for entity in ENTITIES:
                 observation.write(entity, (part for reader in readers for part in reader.spool(hour, entity)))
             receipts = {}
@@ -94,7 +120,7 @@ def crawl(
 
 @dataclass(frozen=True)
 class Crawl:
-    """What the readers of one crawl have in common."""
+    """What the readers of one crawl have in common; `late`: they may not read, since other runs still do."""
 
     platform: Platform
     communities: Sequence[Community]
@@ -104,6 +130,7 @@ class Crawl:
     run_id: str
     scratch: Path
     refresh: bool
+    late: bool = False
 
 
 class Reader:
@@ -121,30 +148,19 @@ class Reader:
         self._receipts: dict[datetime, Receipt] = {}
         self._error: str | None = None
         self._error_told = False
-        self._note: str | None = None
-        lock = about.scratch / "reading" / f"{quote(community.key, safe=':')}.lock"
-        self._lock = filelock.FileLock(lock, timeout=PATIENCE, thread_local=False)
+        self._note = "another run is reading it; the next run reads it" if about.late else None
         self._said = Usage()
 
     def __enter__(self) -> "Reader":
-        """Waits until no other run reads the community."""
-        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            self._fail(
-                f"{self.community.key}: another run has been reading it for {PATIENCE:.0f} s; the next run reads it"
-            )
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pages is not None:
             self._pages.close()  # type: ignore[attr-defined]
-        self._lock.release(force=True)
         self._spool.close()
 
     def behind(self, hour: datetime) -> bool:
-        return self._reached > hour and self._error is None
+        return self._reached > hour and self._error is None and not self._about.late
 
     def read_to(self, hour: datetime) -> None:
         """Go on until everything created in `hour` is there, or until it cannot be had."""
@@ -173,7 +189,7 @@ class Reader:
             state = lake.state(name, self.community)
             states = {window.start: state} if state else {}
         else:
-            states = lake.states(lake.commits(name, window.start, window.end), self.community)
+            states = lake.states(lake.commits(name, window.start - self._platform.recalls, window.end), self.community)
         return self._platform.crawl(self.community, window, self._http, states, refresh=self._about.refresh)
 
     def _fail(self, error: str) -> None:
@@ -181,7 +197,11 @@ class Reader:
         log.error("%s", error)
 
     def _take(self, page: Page, hour: datetime) -> None:
-        rows: tuple[tuple[Entity, list[Row]], ...] = (("threads", page.threads), ("posts", page.posts))
+        rows: tuple[tuple[Entity, list[Row]], ...] = (
+            ("threads", page.threads),
+            ("posts", page.posts),
+            ("authors", page.authors),
+        )
         for entity, some in rows:
             oldest = hour == self._window.start  # then nothing is left for a later one
             by_hour: dict[datetime, list[Row]] = {hour: some} if oldest and some else {}
@@ -217,17 +237,18 @@ class Reader:
     def _count(self, hour: datetime, entity: Entity, rows: list[Row], errors: list[str | None]) -> set[str]:
         old = self._receipts.get(hour, Receipt(self.community.instance))
         wrong = [row for row, error in zip(rows, errors, strict=True) if error]
-        ids = [row.post_id for row in rows if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
+        posts = rows if entity == "posts" else []
+        ids = [row.post_id for row in posts if row.post_id] + [i for i in (old.first_id, old.last_id) if i]
         self._receipts[hour] = replace(
             old,
             threads=old.threads + (len(rows) if entity == "threads" else 0),
-            posts=old.posts + (len(rows) if entity == "posts" else 0),
+            posts=old.posts + len(posts),
             gone=old.gone + sum(row.payload is None for row in rows),
             parse_errors=old.parse_errors + len(wrong),
             first_id=min(ids, key=_order, default=None),
             last_id=max(ids, key=_order, default=None),
         )
-        return {row.post_id or row.thread_id or "" for row in wrong}
+        return {row.post_id or row.thread_id or "" for row in wrong if entity != "authors"}
 
     def has_news(self, hour: datetime, last: bool, long: bool) -> bool:
         """Whether there is anything to say of the hour: whether it was read, rows, a state, an error not yet told."""
@@ -267,6 +288,22 @@ class Reader:
             self._spool.drop((hour, entity))
         self._receipts.pop(hour, None)
         self._states.pop(hour, None)
+
+
+def _locked(stack: ExitStack, scratch: Path, community: Community) -> bool:
+    """Whether nobody else reads it; then nobody else does until the stack ends."""
+    try:
+        stack.enter_context(reading_lock(scratch, community.key, GLANCE))
+        return True
+    except filelock.Timeout:
+        return False
+
+
+def reading_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
+    """Held by whoever reads the community; `patience` in seconds."""
+    lock = scratch / "reading" / f"{quote(key, safe=':')}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(lock, timeout=patience, thread_local=False)
 
 
 def _order(item: str) -> tuple[int, str]:

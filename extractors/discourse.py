@@ -1,37 +1,37 @@
 """Discourse forums, from `/posts.json` (50 posts a page, newest first, with raw) and `/latest.json` (30 topics a page).
 
-`before` means two things: today `id < before`, without gaps; in older versions the ids in (before-50, before], filtered
-afterwards, so that a short or empty page is not the end. Both are read alike: the next `before` is the least id of the
-page, what came twice is dropped, and after a page with nothing new it goes down by 49.
+A window is read from its end downwards; an old one is found by bisecting over the ids, which grow with time. The
+requests stand in discourse_pages.py, thread rows in discourse_topics.py, the whole past in discourse_past.py.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from html import unescape
 from itertools import accumulate
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from extractors.errors import Malformed
+from extractors import discourse_past
+from extractors.discourse_pages import Pages, created_of, id_of
+from extractors.discourse_topics import Topics
 from extractors.http import Http
 from extractors.memory import Reading, gone
 from extractors.pace import Pace
 from extractors.platform import (
     HOUR,
+    About,
     Community,
     Entity,
     Page,
     Parsed,
     Platform,
     Record,
-    Row,
     Source,
     State,
     Window,
     Words,
-    dumps,
     floor_hour,
     instant,
 )  # fmt: skip
@@ -40,8 +40,6 @@ from extractors.text import plain_texts, urls
 
 PACE = Pace(requests=20, seconds=10, in_flight=2)  # of 50 in 10 s and 200 in 60 s that a site allows an address
 KEY_PACE = Pace(requests=20, seconds=60)  # what a user's API key is allowed
-PER_PAGE = 50
-TOPICS_PER_PAGE = 30
 BARE_HOST = re.compile(r"^(?:discourse:)?([a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?)$", re.IGNORECASE)
 FORUM_PATH = re.compile(r"^/(?:$|t/|c/|u/|latest|top|categories|posts|tag|about)")
 QUOTE = re.compile(r'<aside class="quote[^>]*?data-post="(\d+)"[^>]*?data-topic="(\d+)"')
@@ -116,14 +114,14 @@ class Discourse(Platform):
     def crawl(
         self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
     ) -> Iterator[Page]:
-        pages = Pages(community, http, KEY_PACE if self.keyed(community.name) else self.pace)
+        pages = self._pages(community, http)
         topics = Topics(self, community, pages)
         hours = iter(window.hours)
         hour = next(hours)
         again = states.get(hour, {})
         edge: int | None = again.get("edge")
         batch = pages.get(edge)
-        if edge is None and min(map(_created, batch)) >= window.end:
+        if edge is None and min(map(created_of, batch)) >= window.end:
             batch = pages.find(window.end, batch)
             edge = pages.asked
         if edge is not None:
@@ -140,7 +138,7 @@ class Discourse(Platform):
                     hour, page, edge = next(hours), Page(), above
                     reading = Reading(states.get(hour, {}).get("posts", {}), refresh)
                 above = record["id"]
-                created = _created(record)
+                created = created_of(record)
                 if created >= window.end:
                     edge = above
                 # a post with a borrowed date stands among those of another hour, whose readings will not list it
@@ -174,8 +172,8 @@ class Discourse(Platform):
         reading: Reading,
         page: Page,
         edge: int | None,
-        pages: "Pages",
-        topics: "Topics",
+        pages: Pages,
+        topics: Topics,
         *,
         known: bool,
     ) -> Iterator[Page]:
@@ -195,14 +193,24 @@ class Discourse(Platform):
         keep = reading.items or known or (edge and hour + HOUR == window.end)
         yield Page(reached=hour, state={"edge": edge, "posts": reading.items} if keep else None)
 
+    def about(self, community: Community, http: Http) -> About:
+        return discourse_past.about(self, community, http, self._pages(community, http))
+
+    def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
+        pages = self._pages(community, http)
+        return discourse_past.history(self, community, since, pages, Topics(self, community, pages), cursor)
+
+    def _pages(self, community: Community, http: Http) -> Pages:
+        return Pages(community, http, KEY_PACE if self.keyed(community.name) else self.pace)
+
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         created = instant(str(record["created_at"]))
         if entity == "posts":
-            return Parsed(_id(record, "topic_id"), _id(record, "id"), created, record)
+            return Parsed(id_of(record, "topic_id"), id_of(record, "id"), created, record)
         tags = record.get("tags")
         if tags and isinstance(tags[0], dict):  # newer sites send objects
             record = {**record, "tags": [tag["name"] for tag in tags]}
-        return Parsed(_id(record, "id"), None, created, record)
+        return Parsed(id_of(record, "id"), None, created, record)
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
         if entity == "threads":
@@ -223,193 +231,9 @@ class Discourse(Platform):
         return fields.get("raw") or fields.get("cooked")
 
 
-class Pages:
-    """`/posts.json` of one forum, downwards. `asked`: the last `before`; `before`: where the next page begins;
-    `ended`: there is none; `whole`: every record so far had a usable key."""
-
-    def __init__(self, community: Community, http: Http, pace: Pace) -> None:
-        self.community, self.http, self.pace = community, http, pace
-        self.base = f"https://{community.name}"
-        self.asked: int | None = None
-        self.before, self.ended, self.whole = 0, False, True
-        self._lowest = 2**63
-        self._broken: list[Record] = []
-        self._modern = False
-
-    def get(self, before: int | None) -> list[Record]:
-        """The page of posts below an id, or the newest; newest first. Records without a usable key stand aside."""
-        records = self._posts(before)
-        if not records and self._modern:  # so it says that there are no more: better asked twice
-            records = self._posts(before)
-        well = sorted(filter(_usable, records), key=lambda record: -record["id"])
-        self._broken += [record for record in records if not _usable(record)]
-        least = well[-1]["id"] if well else None
-        if least is not None and least <= (before or well[0]["id"]) - PER_PAGE:
-            self._modern = True  # the older meaning of `before` never reaches so far down
-        if least is None and before is None:
-            raise Malformed(f"{self.base}/posts.json", None, "the newest posts", "none, which a forum always has")
-        self.asked = before
-        self.before = least if least is not None and least < self._lowest else (before or 1) - PER_PAGE + 1
-        self.ended = self.before <= 1 or (self._modern and len(records) < PER_PAGE)
-        return well
-
-    def _posts(self, before: int | None) -> list[Record]:
-        params = {} if before is None else {"before": before}
-        answer = self.http.get(f"{self.base}/posts.json", pace=self.pace, params=params, tolerate=frozenset())
-        self.observed_at = answer.observed_at
-        body = answer.json()
-        records = body.get("latest_posts") if isinstance(body, dict) else None
-        if not isinstance(records, list):
-            raise Malformed(answer.url, None, 'an object with "latest_posts"', f"{answer.body[:80]!r}")
-        return records
-
-    def fresh(self, batch: list[Record]) -> list[Record]:
-        """Those of a page that no page before it had: the older `before` gives the last one again."""
-        records = [record for record in batch if record["id"] < self._lowest]
-        self._lowest = min((record["id"] for record in records), default=self._lowest)
-        return records
-
-    def broken(self, platform: Platform) -> list[Row]:
-        """Rows in quarantine for the records whose key or time cannot be read."""
-        rows = [platform.row("posts", self.community, record, self.observed_at) for record in self._broken]
-        self._broken.clear()
-        self.whole = self.whole and not rows
-        return rows
-
-    def find(self, end: datetime, newest: list[Record]) -> list[Record]:
-        """The page on which posts younger than `end` give way to older ones, by bisecting over the ids."""
-        low, high = 0, newest[-1]["id"]
-        while high - low > PER_PAGE:
-            middle = below = (low + high) // 2
-            batch = self.get(middle)
-            while not (batch or self._modern) and below - PER_PAGE > low:  # an older forum has gaps
-                below -= PER_PAGE - 1
-                batch = self.get(below)
-            if not batch or _created(batch[0]) < end:
-                low = middle - 1
-            elif _created(batch[-1]) < end:
-                return batch
-            else:
-                high = min(high, batch[-1]["id"])
-        return self.get(high)
-
-    def topic(self, topic: int) -> Record | None:
-        """One topic, without its posts; None if it cannot be read any more."""
-        url = f"{self.base}/t/{topic}.json"
-        answer = self.http.get(url, pace=self.pace, tolerate=frozenset({403, 404, 410}))
-        body = answer.json() if answer.status == 200 else None
-        if body is None:
-            return None
-        return {name: value for name, value in body.items() if name not in ("post_stream", "suggested_topics")}
-
-    def topics(self, number: int) -> list[Record]:
-        """A page of the topics, the last active first."""
-        params = {"order": "activity", "page": number}
-        answer = self.http.get(f"{self.base}/latest.json", pace=self.pace, params=params, tolerate=frozenset())
-        try:
-            topics: list[Record] = answer.json()["topic_list"]["topics"]
-            for topic in topics:
-                _id(topic, "id"), instant(topic.get("bumped_at") or 0)
-            return topics
-        except (LookupError, TypeError, ValueError, AttributeError) as problem:
-            raise Malformed(answer.url, self.community.key, "a list of topics", f"{answer.body[:80]!r}") from problem
-
-
-class Topics:
-    """Thread rows for the topics whose posts were read.
-
-    Of a recent window the list of topics by activity has them all, 30 a request. An older one would need a request
-    each, so its rows are derived from opening posts, unless a revisit found one changed.
-    """
-
-    def __init__(self, platform: Discourse, community: Community, pages: Pages) -> None:
-        self._platform, self._community, self._pages = platform, community, pages
-        self.recent = True
-        self._listed: dict[int, Record] = {}
-        self._number, self._down_to = 0, datetime.max.replace(tzinfo=UTC)
-        self._touched: set[int] = set()
-        self._opened: dict[int, Record] = {}
-        self._earliest: dict[int, datetime] = {}
-        self._done: set[int] = set()
-
-    def touch(self, post: Record, created: datetime) -> None:
-        """A post of the topic is new or changed."""
-        topic = post["topic_id"]
-        self._earliest[topic] = min(created, self._earliest.get(topic, created))
-        if topic not in self._done:
-            self._touched.add(topic)
-        if post["post_number"] == 1:
-            self._opened[topic] = post
-
-    def rows(self, hour: datetime, *, known: bool, last: bool) -> list[Row]:
-        """Each topic once, as soon as it is known when it was created; at the `last` hour, by its earliest post."""
-        found = []
-        while self.recent and self._touched - self._listed.keys() and self._down_to >= hour:
-            batch = self._pages.topics(self._number)
-            self._number += 1
-            self._listed |= {topic["id"]: topic for topic in batch}
-            bumped = [instant(topic["bumped_at"]) for topic in batch if topic.get("bumped_at")]
-            self._down_to = (
-                min(bumped, default=hour) if len(batch) >= TOPICS_PER_PAGE else datetime.min.replace(tzinfo=UTC)
-            )
-        for topic in sorted(self._touched):
-            record, opening = self._listed.get(topic), self._opened.get(topic)
-            if record is None and known and not self.recent and opening:
-                record = self._pages.topic(topic)
-            created = (record or {}).get("created_at") or (opening or {}).get("created_at")
-            if created is None and not last:
-                continue
-            if record:
-                found.append(self._row(record, created or self._earliest[topic].isoformat(), "api"))
-            elif opening:
-                names = {"id": "topic_id", "title": "topic_title", "slug": "topic_slug", "category_id": "category_id"}
-                derived = {name: opening.get(theirs) for name, theirs in names.items()}
-                found.append(self._row(derived, opening["created_at"], "derived"))
-            self._touched.discard(topic)
-            self._done.add(topic)
-            self._listed.pop(topic, None)
-            self._opened.pop(topic, None)
-            self._earliest.pop(topic, None)
-        return found
-
-    def vanished(self, topic: int, created: datetime) -> list[Row]:
-        """The opening post is gone: ask whether the topic is, too."""
-        if self._pages.topic(topic) is not None:
-            return []
-        return [gone(str(topic), None, created, self._pages.observed_at)]
-
-    def _row(self, record: Record, created: str, source: Source) -> Row:
-        row = self._platform.row(
-            "threads", self._community, {**record, "created_at": created}, self._pages.observed_at, source
-        )
-        return row._replace(payload=dumps(record))
-
-
-def _usable(record: object) -> bool:
-    if not isinstance(record, dict):
-        return False
-    try:
-        instant(record["created_at"])
-    except (LookupError, TypeError, ValueError):
-        return False
-    return isinstance(record["created_at"], str) and all(
-        type(record.get(name)) is int for name in ("id", "topic_id", "post_number")
-    )
-
-
-def _created(record: Record) -> datetime:
-    return instant(record["created_at"])
-
-
 def _latest_from_here_down(records: list[Record]) -> list[datetime]:
     """For each post, the latest creation among it and those below: one with a borrowed date must not end an hour."""
-    return list(accumulate(map(_created, reversed(records)), max))[::-1]
-
-
-def _id(record: Record, name: str) -> str:
-    if type(record[name]) is not int:
-        raise ValueError(f"{name}: expected a whole number, got {record[name]!r}")
-    return str(record[name])
+    return list(accumulate(map(created_of, reversed(records)), max))[::-1]
 
 
 def _fingerprint(record: Record) -> str:

@@ -47,6 +47,12 @@ class Refused(CrawlError):
     advice = "check the community's key and whether it is public"
 
 
+class NotPublic(Refused):
+    """The host's address is private, loopback or link-local, so it was not asked."""
+
+    advice = "name it in THREADLAKE_ALLOW_HOSTS if it is meant"
+
+
 class NotFound(CrawlError):
     """There is no such thing (404, 410), where the caller needed it."""
 
@@ -68,12 +74,15 @@ class TooLarge(CrawlError):
 class TryAgain(Exception):
     """Inside the client: a try failed, and another may help, after `wait` seconds (None: the usual).
 
-    `everybody`: the host wants to be left alone until then, also by others. The message holds no URL.
+    `everybody`: the host wants to be left alone until then, also by others; where a `route` is named, only that one
+    of it. The message holds no URL.
     """
 
-    def __init__(self, url: str, came: str, wait: float | None = None, everybody: bool = False) -> None:
+    def __init__(
+        self, url: str, came: str, wait: float | None = None, everybody: bool = False, route: str = ""
+    ) -> None:
         super().__init__(came)
-        self.url, self.wait, self.everybody = url, wait, everybody
+        self.url, self.wait, self.everybody, self.route = url, wait, everybody, route
 
 
 class Kind(Enum):
@@ -84,13 +93,19 @@ class Kind(Enum):
     FATAL = "fatal"
 
 
-def kind(status: int, tolerate: frozenset[int] = frozenset()) -> Kind:
-    """Sort a status. What the caller tolerates goes before everything else."""
-    if 200 <= status < 300 or status == 304 or status in tolerate:
+def kind(status: int, tolerate: frozenset[int] = frozenset(), body: bytes = b"") -> Kind:
+    """Sort an answer. A 400 that means a limit is never what a caller tolerates by its status."""
+    limited = rate_limited(status, body)
+    if 200 <= status < 300 or status == 304 or (status in tolerate and not (status == 400 and limited)):
         return Kind.TOLERATED
-    if status in (408, 425, 429) or status >= 500:
+    if limited or status in (408, 425) or status >= 500:
         return Kind.RETRIABLE
     return Kind.FATAL
+
+
+def rate_limited(status: int, body: bytes) -> bool:
+    """Whether it says that it was asked too often; Lemmy does so with a 400 and no Retry-After."""
+    return status == 429 or (status == 400 and b'"rate_limit_error"' in body[:200])
 
 
 def from_status(url: str, status: int, body: bytes) -> CrawlError:

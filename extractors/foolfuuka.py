@@ -4,12 +4,12 @@ Its numbers are strings, and its posts keep what 4chan deleted. `fields` gives t
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from extractors.errors import Malformed
 from extractors.http import Http
-from extractors.platform import Community, Page, Record, Window
+from extractors.platform import Community, Page, Record, State, Window, floor_hour, instant
 
 if TYPE_CHECKING:
     from extractors.fourchan import Fourchan
@@ -21,31 +21,66 @@ CAPCODES = {"M": "mod", "A": "admin", "D": "developer", "V": "verified"}
 
 def crawl(platform: "Fourchan", community: Community, base: str, window: Window, http: Http) -> Iterator[Page]:
     """The archive's posts of a window, newest day first."""
-    day = (window.end - timedelta(microseconds=1)).date()
+    last = (window.end - timedelta(microseconds=1)).date()
+    for page in _days(platform, community, base, window, http, last, 1):
+        page.state = None
+        yield page
+
+
+def history(
+    platform: "Fourchan", community: Community, base: str, since: datetime, http: Http, cursor: State
+) -> Iterator[Page]:
+    """All that the archive has from `since` on, newest day first. The cursor names the next page of a day, and the
+    archive's first day, so that an old board's emptiness is not asked day by day."""
+    state = cursor
+    if state["day"] is None:
+        query = {"boards": community.name, "order": "asc", "page": 1}
+        answer = http.get(f"{base}/_/api/chan/search/", pace=platform.pace, params=query)
+        posts, _ = _posts(answer.json(), answer.url, community)
+        if not posts:
+            return
+        first = max(instant(fields(posts[0])["time"]), since).date()
+        state = {
+            "day": f"{answer.observed_at.date()}",
+            "page": 1,
+            "first": f"{first}",
+            "top": f"{answer.observed_at:%F}",
+        }
+    first, top = date.fromisoformat(state["first"]), date.fromisoformat(state["top"])
+    begin = max(since, datetime.combine(first, time(), UTC))
+    window = Window(floor_hour(begin), datetime.combine(top + timedelta(days=1), time(), UTC))
+    for page in _days(platform, community, base, window, http, date.fromisoformat(state["day"]), state["page"]):
+        assert page.state is not None
+        done = (top - date.fromisoformat(page.state["day"])).days
+        page.posts = [row for row in page.posts if row.created_at is None or row.created_at >= since]
+        page.state |= {"first": state["first"], "top": state["top"]}
+        page.progress = (done, (top - first).days + 1)
+        yield page
+
+
+def _days(
+    platform: "Fourchan", community: Community, base: str, window: Window, http: Http, day: date, number: int
+) -> Iterator[Page]:
+    """The posts of a window, from a page of a day on, downwards. Each page's state names the next one."""
     while day >= (window.start - timedelta(hours=5)).date():  # an archive that keeps Eastern time files posts earlier
-        number = 1
-        while True:
-            end = day + timedelta(days=1)  # a date means its first second
-            query = {"boards": community.name, "start": f"{day}", "end": f"{end}", "order": "desc", "page": number}
-            answer = http.get(f"{base}/_/api/chan/search/", pace=platform.pace, params=query)
-            posts, most = _posts(answer.json(), answer.url, community)
-            page, oldest = Page(), window.end
-            for record in posts:
-                row = platform.row("posts", community, record, answer.observed_at, "archive")
-                oldest = min(oldest, row.created_at or oldest)
-                if row.created_at is None or row.created_at in window:
-                    page.posts.append(row)
-                    if record.get("op") == "1":
-                        page.threads.append(platform.row("threads", community, record, answer.observed_at, "archive"))
-            if len(posts) == PER_PAGE and number * PER_PAGE >= most:
-                page.note = (
-                    f"{base} shows at most {most} posts a day; those of {day} before them are not to be had from it"
-                )
-            yield page
-            if len(posts) < PER_PAGE or page.note or oldest < window.start:
-                break
-            number += 1
-        day -= timedelta(days=1)
+        end = day + timedelta(days=1)  # a date means its first second
+        query = {"boards": community.name, "start": f"{day}", "end": f"{end}", "order": "desc", "page": number}
+        answer = http.get(f"{base}/_/api/chan/search/", pace=platform.pace, params=query)
+        posts, most = _posts(answer.json(), answer.url, community)
+        page, oldest = Page(), window.end
+        for record in posts:
+            row = platform.row("posts", community, record, answer.observed_at, "archive")
+            oldest = min(oldest, row.created_at or oldest)
+            if row.created_at is None or row.created_at in window:
+                page.posts.append(row)
+                if record.get("op") == "1":
+                    page.threads.append(platform.row("threads", community, record, answer.observed_at, "archive"))
+        if len(posts) == PER_PAGE and number * PER_PAGE >= most:
+            page.note = f"{base} shows at most {most} posts a day; those of {day} before them are not to be had from it"
+        ended = len(posts) < PER_PAGE or page.note is not None or oldest < window.start
+        day, number = (day - timedelta(days=1), 1) if ended else (day, number + 1)
+        page.state = {"day": f"{day}", "page": number}
+        yield page
 
 
 def _posts(body: Any, url: str, community: Community) -> tuple[list[Record], int]:

@@ -13,12 +13,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from extractors import foolfuuka
+from extractors import foolfuuka, fourchan_past
 from extractors.errors import CrawlError, Malformed
 from extractors.http import Http, Request, Response
 from extractors.memory import Reading, gone
 from extractors.pace import Pace
 from extractors.platform import (
+    About,
     Community,
     Entity,
     Page,
@@ -112,7 +113,7 @@ class Fourchan(Platform):
             try:
                 if isinstance(response, CrawlError):
                     raise response
-                page, entry = self._thread(
+                page, entry = self.thread(
                     community, no, response, known.get(no), index.get(no), _outlived(no, known, index), refresh
                 )
             except CrawlError as problem:
@@ -171,7 +172,18 @@ class Fourchan(Platform):
         fresh = (str(no) for no in listed if everything or no > newest)
         return [no for no in fresh if no not in index and no not in last["threads"]]
 
-    def _thread(
+    def standing(self, board: str, http: Http) -> tuple[dict[str, Any], list[str]]:
+        """The index by thread number, and the numbers of the archived threads."""
+        index = _index(http.get(f"{API}/{board}/threads.json", pace=self.pace, tolerate=frozenset()))
+        return index, self._archived(board, http, {"threads": {}}, index, everything=True)
+
+    def about(self, community: Community, http: Http) -> About:
+        return fourchan_past.about(self, community, http)
+
+    def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
+        return fourchan_past.history(self, community, since, http, cursor)
+
+    def thread(
         self,
         community: Community,
         no: str,

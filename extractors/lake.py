@@ -1,7 +1,8 @@
-"""The lake: commits and the files they make visible, states, who is followed; sweeping and rewriting.
+"""The lake: commits and the files they make visible, states, who is tracked; sweeping and rewriting.
 
-    <platform>/{threads,posts}/hour=2026-11-22T13/<observed_at>-<run>.parquet
-    <platform>/state/<community>/<observed_at>-<run>.json
+    <platform>/{threads,posts,authors}/hour=2026-11-22T13/<observed_at>-<run>.parquet
+    <platform>/state/<community>/<observed_at>-<run>.json               what the next reading must know
+    <platform>/history/<community>/<observed_at>-<run>.json             how far the community's past is read
     <platform>/commits/hour=2026-11-22T13/<observed_at>-<run>.json      written last
     communities/<key>.json
 
@@ -9,8 +10,10 @@ A file that no commit names is not there. A commit that another supersedes is no
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -21,7 +24,7 @@ import pyarrow.parquet as pq
 
 from extractors.platform import HOUR, Community, Entity, Platform, State
 from extractors.records import ENTITIES
-from extractors.store import Exists, Folder, Store
+from extractors.store import Folder, Store
 
 HOUR_FORMAT = "%Y-%m-%dT%H"
 REWRITTEN = ".rewritten-"
@@ -42,7 +45,9 @@ class Receipt:
     """What one observation got of one community, and what it cost.
 
     `complete`: everything created in the hour up to `observed_at` that the platform still has is in the lake.
-    `error` says in a sentence why not; `note` says what the platform no longer has.
+    `error` says in a sentence why not; `note` says what the platform no longer has. `state` and `history` name what
+    goes on from here; one with `history` is a chunk of the community's past, complete if it was read without an error.
+    `source`: `api`, or `export` for a file that people exported.
     """
 
     instance: str
@@ -56,10 +61,17 @@ class Receipt:
     first_id: str | None = None
     last_id: str | None = None
     state: str | None = None
+    history: str | None = None
     requests: int = 0
     not_modified: int = 0
     bytes: int = 0
     waited: float = 0.0
+    source: Literal["api", "export"] = "api"
+
+    @property
+    def of_hour(self) -> bool:
+        """Whether it is of a crawl, and so says something of the hour; a past or a file says nothing of it."""
+        return self.source == "api" and not self.history
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ class Commit:
     def closes(self, key: str) -> bool:
         """Whether it read the whole of its hour of that community, after the hour had ended."""
         receipt = self.communities.get(key)
-        return receipt is not None and receipt.complete and self.observed_at >= self.hour + HOUR
+        return receipt is not None and receipt.complete and receipt.of_hour and self.observed_at >= self.hour + HOUR
 
     def dumps(self) -> bytes:
         return orjson.dumps(self)
@@ -99,12 +111,16 @@ class Commit:
 
 
 @dataclass(frozen=True)
-class Follow:
-    """A community that is followed, and since when."""
+class Tracked:
+    """A community that people track: what they want of its past (`since`), from when on (`tracked_at`), how often it is
+    read, and its title."""
 
     key: str
     instance: str
     since: datetime
+    tracked_at: datetime
+    every: timedelta = HOUR
+    title: str = ""
 
     @property
     def community(self) -> Community:
@@ -125,8 +141,11 @@ class Lake:
         name = f"{platform}/commits/hour={hour:{HOUR_FORMAT}}/{stem}.json"
         return Observation(self.store, Commit(name, platform, hour, observed_at, run_id))
 
-    def commits(self, platform: str, start: datetime | None = None, end: datetime | None = None) -> list[Commit]:
-        """What is committed of the hours in `[start, end)`, by hour and time; superseded commits are left out."""
+    def commits(
+        self, platform: str, start: datetime | None = None, end: datetime | None = None, runs: str = ""
+    ) -> list[Commit]:
+        """What is committed of the hours in `[start, end)`, by hour and time; superseded commits are left out. `runs`:
+        how the ids of their runs begin."""
         names = self.store.list(
             f"{platform}/commits/",
             f"hour={start:{HOUR_FORMAT}}" if start else "",
@@ -134,18 +153,27 @@ class Lake:
         )
         found = []
         for name in names:
+            if f"Z-{runs}" not in name:
+                continue
             try:
                 found.append(Commit.loads(self.store.read(name)))
             except FileNotFoundError:  # superseded and deleted since the listing: its successor is listed next time
-                return self.commits(platform, start, end)
+                return self.commits(platform, start, end, runs)
         hidden = {commit.supersedes for commit in found}
         return [commit for commit in found if commit.name not in hidden]
 
     def state(self, platform: str, community: Community) -> State | None:
         """The latest committed state of a community whose platform remembers it as a whole."""
-        for name in reversed(list(self.store.list(f"{platform}/state/{_quoted(community.key)}/"))):
+        return self._latest(f"{platform}/state/{_quoted(community.key)}/")
+
+    def history(self, platform: str, community: Community) -> State | None:
+        """How far the past of a community is read, as last committed."""
+        return self._latest(f"{platform}/history/{_quoted(community.key)}/")
+
+    def _latest(self, folder: str) -> State | None:
+        for name in reversed(list(self.store.list(folder))):
             state = self._load_state(name)
-            if any(name == receipt.state for receipt in self._receipts(state["commit"])):
+            if any(name in (receipt.state, receipt.history) for receipt in self._receipts(state["commit"])):
                 return state
         return None
 
@@ -166,9 +194,8 @@ class Lake:
         try:
             return Commit.loads(self.store.read(name)).communities.values()
         except FileNotFoundError:
-            stem = name.removesuffix(".json").partition(REWRITTEN)[
-                0
-            ]  # a rewritten commit keeps the states of the one it supersedes
+            # a rewritten commit keeps the states of the one it supersedes
+            stem, *_ = name.removesuffix(".json").partition(REWRITTEN)
             for successor in self.store.list(f"{stem}{REWRITTEN}"):
                 return Commit.loads(self.store.read(successor)).communities.values()
         return []
@@ -179,37 +206,42 @@ class Lake:
         """Delete, if older, files that no commit names, and states of a whole community that a later one replaced;
         return their names."""
         named: set[str] = set()
-        latest: dict[str, str] = {}
+        latest: dict[tuple[str, str], str] = {}
         for commit in self.commits(platform.name):
             named |= {file.name for file in commit.files.values()}
             for key, receipt in commit.communities.items():
                 if receipt.state and platform.memory == "hour":
                     named.add(receipt.state)
                 elif receipt.state:
-                    latest[key] = max(latest.get(key, ""), receipt.state)
+                    latest[key, "state"] = max(latest.get((key, "state"), ""), receipt.state)
+                if receipt.history:
+                    latest[key, "history"] = max(latest.get((key, "history"), ""), receipt.history)
         named.update(latest.values())
         swept = []
-        for folder in (*ENTITIES, "state"):
+        for folder in (*ENTITIES, "state", "history"):
             for name in self.store.list(f"{platform.name}/{folder}/"):
                 if name not in named and self.store.modified(name) < older_than.timestamp():
                     self.store.delete(name)
                     swept.append(name)
         if isinstance(self.store, Folder):
-            for path in self.store.temporaries():
+            for path in (*self.store.temporaries(platform.name), *self.store.temporaries("communities")):
                 if path.stat().st_mtime < older_than.timestamp():
                     path.unlink(missing_ok=True)
                     swept.append(str(path.relative_to(self.store.root)))
         return swept
 
-    def rewrite(self, commit: Commit, change: Callable[[Entity, pa.Table], pa.Table]) -> Commit | None:
+    def rewrite(
+        self, commit: Commit, change: Callable[[Entity, pa.Table], pa.Table], without: str | None = None
+    ) -> Commit | None:
         """Replace a commit's rows by `change` of them: new files, a commit that supersedes, then the old ones go.
+        The receipt of the community `without` goes too.
 
         Observed when and by which run stays. None if nothing changed. Killed anywhere, either the old commit
         or the new one counts; `finish_rewrites` deletes what is left over.
         """
         tables = {entity: self.table(commit, entity) for entity in commit.files}
         changed = {entity: change(entity, old) for entity, old in tables.items()}
-        if all(changed[entity].equals(old) for entity, old in tables.items()):
+        if without not in commit.communities and all(changed[entity].equals(old) for entity, old in tables.items()):
             return None
         # its own mark, since a killed rewrite may have left files of this name
         stem = commit.name.removesuffix(".json").partition(REWRITTEN)[0]
@@ -217,7 +249,8 @@ class Lake:
         observation = Observation(self.store, target)
         receipts = {}
         for key, receipt in commit.communities.items():
-            receipts[key] = replace(receipt, parse_errors=0)
+            if key != without:
+                receipts[key] = replace(receipt, parse_errors=0)
         for entity, rows in changed.items():
             observation.write(entity, [rows])
             for key in rows.filter(pc.is_valid(rows["parse_error"]))["community"].to_pylist():
@@ -228,10 +261,13 @@ class Lake:
 
     def finish_rewrites(self, platform: str) -> int:
         """Delete what a killed rewrite left of superseded commits; return how many there were."""
-        names = set(self.store.list(f"{platform}/commits/"))
-        superseded = names & {Commit.loads(self.store.read(name)).supersedes for name in names}
+        commits: dict[str, Commit] = {}
+        for name in self.store.list(f"{platform}/commits/"):
+            with suppress(FileNotFoundError):  # a rewrite beside this one deleted it
+                commits[name] = Commit.loads(self.store.read(name))
+        superseded = commits.keys() & {commit.supersedes for commit in commits.values()}
         for name in superseded:
-            self._remove(Commit.loads(self.store.read(name)))
+            self._remove(commits[name])
         return len(superseded)
 
     def _remove(self, commit: Commit) -> None:
@@ -243,28 +279,56 @@ class Lake:
         """The rows of one committed file."""
         return pq.read_table(pa.BufferReader(self.store.read(commit.files[entity].name)))
 
-    # -- who is followed ---------------------------------------------------------------------------------------
+    def purge(self, platform: str, key: str) -> Iterator[tuple[Commit, Commit | None]]:
+        """Take a community out of every commit that has it; yield each with its successor, None if nothing was left.
+        Killed anywhere, doing it again finishes it."""
 
-    def follow(self, community: Community, since: datetime) -> Follow:
-        """Follow a community; one that is followed already stays as it is."""
-        follow = Follow(community.key, community.instance, since)
-        try:
-            self.store.create(f"communities/{_quoted(community.key)}.json", orjson.dumps(follow))
-        except Exists:
-            return next(known for known in self.follows() if known.key == community.key)
-        return follow
+        def without(_: Entity, old: pa.Table) -> pa.Table:
+            return old.filter(pc.not_equal(old["community"], key))
 
-    def unfollow(self, key: str) -> None:
-        """Stop following; what was fetched stays."""
+        self.finish_rewrites(platform)
+        for commit in self.commits(platform):
+            if commit.communities.keys() == {key}:
+                self.store.delete(commit.name)  # first, so that no commit names a file that is not there
+                self._remove(commit)
+                yield commit, None
+            elif key in commit.communities:
+                yield commit, self.rewrite(commit, without, key)
+        for folder in ("state", "history"):
+            for name in list(self.store.list(f"{platform}/{folder}/{_quoted(key)}/")):
+                self.store.delete(name)
+
+    # -- who is tracked ----------------------------------------------------------------------------------------
+
+    def track(self, tracked: Tracked) -> None:
+        """Track a community, or change how it is tracked; killed anywhere, it is tracked as before or as told."""
+        record = asdict(tracked) | {"every": int(tracked.every.total_seconds())}
+        self.store.replace(f"communities/{_quoted(tracked.key)}.json", orjson.dumps(record))
+
+    def untrack(self, key: str) -> None:
+        """Track it no more; what was fetched stays."""
         self.store.delete(f"communities/{_quoted(key)}.json")
 
-    def follows(self, platform: str | None = None) -> list[Follow]:
-        """Who is followed, by key."""
+    def is_tracked(self, key: str) -> bool:
+        try:
+            self.store.read(f"communities/{_quoted(key)}.json")
+        except FileNotFoundError:
+            return False
+        return True
+
+    def tracked(self, platform: str | None = None) -> list[Tracked]:
+        """Who is tracked, by key."""
         found = []
         for name in self.store.list("communities/", f"{platform}:" if platform else ""):
-            raw = orjson.loads(self.store.read(name))
-            if platform is None or raw["key"].startswith(f"{platform}:"):
-                found.append(Follow(raw["key"], raw["instance"], datetime.fromisoformat(raw["since"])))
+            if platform is not None and not name.startswith(f"communities/{platform}:"):
+                break
+            try:
+                raw = orjson.loads(self.store.read(name))
+            except FileNotFoundError:  # untracked since the listing
+                continue
+            raw = {"tracked_at": raw["since"], "every": 3600} | raw  # which a lake of the first version does not say
+            times = {field: datetime.fromisoformat(raw[field]) for field in ("since", "tracked_at")}
+            found.append(Tracked(**raw | times | {"every": timedelta(seconds=raw["every"])}))
         return found
 
 
@@ -296,9 +360,9 @@ class Observation:
             size = file.tell()
         self._files[entity] = File(name, rows, size)
 
-    def state(self, community: Community, state: State) -> str:
-        """Write what the next reading needs to know; return its name, for the receipt."""
-        name = f"{self._target.platform}/state/{_quoted(community.key)}/{self._stem}.json"
+    def state(self, community: Community, state: State, kind: Literal["state", "history"] = "state") -> str:
+        """Write what the next reading, or the next chunk of history, must know; return its name, for the receipt."""
+        name = f"{self._target.platform}/{kind}/{_quoted(community.key)}/{self._stem}.json"
         self._store.create(name, orjson.dumps({"commit": self._target.name} | state))
         return name
 

@@ -81,6 +81,7 @@ class Recent:
     sent: list[tuple[float, int]] = field(default_factory=list)  # (time, how many), oldest first
     not_before: float = -math.inf
     as_of: float = -math.inf
+    routes: dict[str, float] = field(default_factory=dict)  # what the host wants of single routes, not of all of it
 
     def take(self, pace: Pace, now: float) -> float:
         """Record a request and return 0, or return the seconds to wait before asking again."""
@@ -108,21 +109,32 @@ class Recent:
             self.sent.append((at, 1))
         return 0.0
 
-    def hold_off(self, seconds: float, now: float) -> None:
-        """Nobody may ask for so many seconds; never shortens what was said before."""
+    def hold_off(self, seconds: float, now: float, route: str = "") -> None:
+        """Nobody may ask (for this route) for so many seconds; never shortens what was said before."""
         self.set_clock(now)
-        self.not_before = max(self.not_before, now + seconds)
+        if route:
+            still = {name: until for name, until in self.routes.items() if until > now}
+            self.routes = still | {route: max(still.get(route, now), now + seconds)}
+        else:
+            self.not_before = max(self.not_before, now + seconds)
+
+    def wait_for(self, route: str, now: float) -> float:
+        """The seconds until this route may be asked, by what the host wants of it alone."""
+        self.set_clock(now)
+        return max(0.0, self.routes.get(route, now) - now)
 
     def set_clock(self, now: float) -> None:
         """Move every time back by as much as the clock went back, so that ages stay what they were."""
         if (back := self.as_of - now) > 0:
             self.sent = [(at - back, count) for at, count in self.sent]
             self.not_before -= back
+            self.routes = {route: until - back for route, until in self.routes.items()}
         self.as_of = now
 
     def dump(self) -> bytes:
         """As it stands in the file. The length at the end tells a torn file."""
-        text = orjson.dumps([self.sent, self.not_before if self.not_before > -math.inf else None, self.as_of])
+        not_before = self.not_before if self.not_before > -math.inf else None
+        text = orjson.dumps([self.sent, not_before, self.as_of, self.routes])
         return text + b"\n%d\n" % len(text)
 
     @classmethod
@@ -134,13 +146,14 @@ class Recent:
             text, length, rest = data.split(b"\n")
             if rest or int(length) != len(text):
                 raise ValueError("torn")
-            sent, not_before, as_of = orjson.loads(text)
+            sent, not_before, as_of, *routes = orjson.loads(text)  # an older file has none
             return cls(
                 [(float(at), int(count)) for at, count in sent],
                 -math.inf if not_before is None else float(not_before),
                 float(as_of),
+                {route: float(until) for some in routes for route, until in some.items()},
             )
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError):
             return cls([(now, sys.maxsize)], as_of=now)
 
 
@@ -169,14 +182,16 @@ class Gate:
         self._turn = threading.Lock()
 
     @contextmanager
-    def enter(self, pace: Pace, stop: threading.Event) -> Iterator[float]:
-        """Wait until a request may be sent; hold a slot inside. Yields the seconds waited.
+    def enter(self, pace: Pace, stop: threading.Event, route: str = "") -> Iterator[float]:
+        """Wait until a request (for a route) may be sent; hold a slot inside. Yields the seconds waited.
 
         Raises CancelledError when `stop` is set meanwhile, HeldOff when the wait would be longer than `patience`.
         """
         began = time.monotonic()
         slot = -1
         try:
+            while route and (wait := self._wait_for_route(route)):  # before the turn: the other routes go on
+                self._sleep(wait, pace, stop)
             while not self._turn.acquire(timeout=0.1):
                 _check(stop)
             try:
@@ -184,10 +199,7 @@ class Gate:
                 try:
                     slot = self._wait_for([f"slot-{n}" for n in range(pace.in_flight)], stop)
                     while wait := self._take(pace):
-                        if wait > max(self._patience, pace.span):  # more than the pace itself can ask for
-                            raise HeldOff(wait)
-                        stop.wait(wait)
-                        _check(stop)
+                        self._sleep(wait, pace, stop)
                 finally:
                     os.close(turn)
             finally:
@@ -197,10 +209,20 @@ class Gate:
             if slot >= 0:
                 os.close(slot)
 
-    def hold_off(self, seconds: float) -> None:
-        """The host wants to be left alone for so many seconds, by everybody."""
+    def hold_off(self, seconds: float, route: str = "") -> None:
+        """The host (or one route of it) wants to be left alone for so many seconds, by everybody."""
         with self._recent() as recent:
-            recent.hold_off(seconds, self._now())
+            recent.hold_off(seconds, self._now(), route)
+
+    def _sleep(self, wait: float, pace: Pace, stop: threading.Event) -> None:
+        if wait > max(self._patience, pace.span):  # more than the pace itself can ask for
+            raise HeldOff(wait)
+        stop.wait(wait)
+        _check(stop)
+
+    def _wait_for_route(self, route: str) -> float:
+        with self._recent() as recent:
+            return recent.wait_for(route, self._now())
 
     def _take(self, pace: Pace) -> float:
         with self._recent() as recent:

@@ -20,7 +20,7 @@ from extractors.http import Http
 HOUR = timedelta(hours=1)
 Record = dict[str, Any]
 State = dict[str, Any]
-Entity = Literal["threads", "posts"]
+Entity = Literal["threads", "posts", "authors"]
 Source = Literal["api", "archive", "export", "derived"]
 
 
@@ -69,7 +69,7 @@ def windows(hours: list[datetime]) -> list[Window]:
 
 @dataclass(frozen=True, order=True)
 class Community:
-    """Who is followed: `key` is the one-line name that also stands in every row, such as `fourchan:po`."""
+    """Who is tracked: `key` is the one-line name that also stands in every row, such as `fourchan:po`."""
 
     key: str
     instance: str
@@ -84,16 +84,19 @@ class Community:
 
 
 class Parsed(NamedTuple):
-    """What a record says of itself: its key, when it was created, and its fields under the declared names."""
+    """What a record says of itself: its key, when it was created, and its fields under the declared names.
 
-    thread_id: str
+    Of an author, `thread_id` is None, `post_id` the author's id and `created_at` when they joined, if that is said.
+    """
+
+    thread_id: str | None
     post_id: str | None
-    created_at: datetime
+    created_at: datetime | None
     fields: Record
 
 
 class Row(NamedTuple):
-    """One thread or post as read; the crawl adds what all rows have in common.
+    """One thread, post or author as read; the crawl adds what all rows have in common.
 
     `payload` is the record's JSON, verbatim in value; None stands for a row that says the thing is gone.
     A row with `error` is quarantined: it lands with its payload and what is known of its key. What is `derived` from
@@ -117,16 +120,29 @@ class Page:
     `reached`: everything created in `[reached, window.end)` that the platform still has is now yielded.
     `state`: what the next reading must know; of the hour `reached` where memory is "hour", else of the community,
     yielded with the last page. `note`: what the platform no longer has, in a sentence.
+    `progress`: of a history: how much of it is done, of how much, in whatever the platform counts.
     `quarantined`: set by the crawl before it asks for the next page: ids of rows that did not fit their types. What
     was read of them must not count as known, so that they are read again.
     """
 
     threads: list[Row] = field(default_factory=list)
     posts: list[Row] = field(default_factory=list)
+    authors: list[Row] = field(default_factory=list)
     reached: datetime | None = None
     state: State | None = None
     note: str | None = None
     quarantined: set[str] = field(default_factory=set)
+    progress: tuple[int, int] | None = None
+
+
+class About(NamedTuple):
+    """What a platform says of a community that exists and may be read: `community` as the platform itself names it
+    (it may have moved, or be written in another case), its title, how many posts it has if the platform counts them.
+    """
+
+    community: Community
+    title: str
+    posts: int | None = None
 
 
 class Words(NamedTuple):
@@ -144,10 +160,14 @@ class Platform(ABC):
     threads: ClassVar[pa.Schema]
     """Typed columns of a thread beyond the common ones, under the platform's own names."""
     posts: ClassVar[pa.Schema]
+    authors: ClassVar[pa.Schema] = pa.schema([])
+    """Typed columns of an author's profile; none where the platform gives no profiles beside the posts."""
     memory: ClassVar[Literal["hour", "community"]]
     """Whose reading a state describes: of one hour's posts, or of the community as it stands."""
     revisits: ClassVar[tuple[timedelta, ...]] = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
     """How long after its end an hour is read again."""
+    recalls: ClassVar[timedelta] = timedelta(0)
+    """How far before its window the states begin that a crawl is given, where memory is "hour"."""
 
     @abstractmethod
     def community(self, url: str) -> Community | None:
@@ -169,16 +189,32 @@ class Platform(ABC):
         """
 
     @abstractmethod
+    def about(self, community: Community, http: Http) -> About:
+        """Ask whether the community exists and may be read.
+
+        Raises errors.CrawlError, in a sentence that says what is missing and what to do.
+        """
+
+    @abstractmethod
+    def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
+        """Yield everything created from `since` on that the platform still has, newest first.
+
+        Each page that something can go on from has a `state`: the cursor with which the next call yields what comes
+        after it. `cursor` None begins anew. Small: it is kept with every chunk. When the generator ends, the history
+        is complete. Says nothing about what is gone. Raises errors.CrawlError for whatever is not tolerated.
+        """
+
+    @abstractmethod
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         """The record's key, creation time and typed fields. Raises LookupError, TypeError or ValueError."""
 
     @abstractmethod
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
-        """The words of parsed records: many at once, because text is made cheaper so. Raises like `parse`."""
+        """The words of parsed threads or posts: many at once, because text is made cheaper so. Raises like `parse`."""
 
     @abstractmethod
     def content(self, entity: Entity, fields: Record) -> object:
-        """What makes a version: the record's own words and files, without counters; anything orjson can write."""
+        """What makes a version of a thread or post: its own words and files, no counters; anything orjson can write."""
 
     def row(
         self, entity: Entity, community: Community, record: Record, observed_at: datetime, source: Source = "api"

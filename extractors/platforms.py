@@ -1,20 +1,31 @@
-"""The platforms there are. To add one: its module, a line here, its pair of staging models, its sandbox, its tests."""
+"""The platforms there are. To add one, see the README; `tests/test_new_platform.py` says what is still missing."""
 
+from collections.abc import Sequence
+
+from extractors.discord import Discord
 from extractors.discourse import Discourse
 from extractors.fourchan import Fourchan
+from extractors.lemmy import Lemmy
+from extractors.mods_de import ModsDe
 from extractors.platform import Community, Platform
 
-PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Discourse)
+PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Lemmy, Discourse, Discord, ModsDe)
 
 
-def recognise(platforms: list[Platform], url: str) -> Community:
+def recognise(platforms: Sequence[Platform], url: str) -> Community:
     """The community that a pasted URL or key names. Raises ValueError with what is accepted."""
-    for platform in platforms:
-        community = platform.community(url.strip())
-        if community is not None:
-            return community
+    return candidates(platforms, url)[0]
+
+
+def candidates(platforms: Sequence[Platform], url: str) -> list[Community]:
+    """All that a URL may name: some platforms' sites have any host, so only asking tells. Raises ValueError."""
+    found = [community for platform in platforms if (community := platform.community(url.strip())) is not None]
+    if found:
+        return found
     known = ", ".join(platform.name for platform in platforms)
     raise ValueError(
-        f"{url!r} names no community of {known}: paste its URL, such as https://boards.4chan.org/po/ or"
-        " https://delvingbitcoin.org/, or its key, such as fourchan:po or discourse:delvingbitcoin.org"
+        f"{url!r} names no community of {known}: paste its URL, such as https://boards.4chan.org/po/,"
+        " https://lemmy.world/c/technology, https://discord.com/channels/41771983423143937/127121515262115840,"
+        " https://forum.mods.de/bb/board.php?BID=14 or https://delvingbitcoin.org/, or its key, such as fourchan:po or"
+        " discourse:delvingbitcoin.org"
     )

@@ -41,8 +41,13 @@ MISFIT = (pa.ArrowException, LookupError, TypeError, ValueError, OverflowError, 
 
 
 def schema(platform: Platform, entity: Entity) -> pa.Schema:
-    """All columns of `threads` or `posts` of a platform: the common ones, then its own."""
+    """All columns of `threads`, `posts` or `authors` of a platform: the common ones, then its own."""
     return pa.schema([*COMMON, *getattr(platform, entity)])
+
+
+def entities(platform: Platform) -> list[Entity]:
+    """What the platform has rows of: threads and posts, and authors where it gives profiles."""
+    return [entity for entity in ENTITIES if len(getattr(platform, entity))]
 
 
 def digest(value: object) -> str:
@@ -186,8 +191,10 @@ def parse_again(platform: Platform, entity: Entity, old: pa.Table) -> pa.Table:
         community = Community(row["community"], row["instance"])
         source: Source = row["source"]
         parsed = platform.row(entity, community, orjson.loads(row["payload"]), row["observed_at"], source)
-        if parsed.thread_id is None:
+        if parsed.error:
             parsed = parsed._replace(**{name: row[name] for name in ("thread_id", "post_id", "created_at")})
+        if parsed.thread_id is None:  # an export says it of a whole file
+            parsed = parsed._replace(thread_id=row["thread_id"])
         parts.append(table(platform, entity, community, row["run_id"], [parsed]))
     return pa.concat_tables(parts, promote_options="default")
 
@@ -198,6 +205,10 @@ def _words(
     """Text, quotes, links and content hash of each row; all None where the row is gone or quarantined."""
     found: list[tuple[Any, Any, Any, Any]] = [(None, None, None, None)] * len(rows)
     well = [i for i, row in enumerate(rows) if row.payload is not None and not errors[i]]
+    if entity == "authors":  # a profile is data, not words
+        for i in well:
+            found[i] = (None, None, None, digest(rows[i].payload))
+        return found
 
     def add(some: list[int]) -> None:
         for i, words in zip(some, platform.words(entity, community, [rows[i].fields for i in some]), strict=True):

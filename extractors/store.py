@@ -1,4 +1,4 @@
-"""Where bytes are kept: named objects, created whole or not at all, never changed. A folder today.
+"""Where bytes are kept: named objects, created whole or not at all. A folder today.
 
 What belongs here is what every store can do; what the names mean belongs in lake.py.
 """
@@ -6,7 +6,7 @@ What belongs here is what every store can do; what the names mean belongs in lak
 import errno
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -24,7 +24,7 @@ class Exists(StoreError):
 
 
 class Store(ABC):
-    """Immutable objects by name, with `/` between the parts of a name."""
+    """Objects by name, with `/` between the parts of a name. Only `replace` changes one."""
 
     @abstractmethod
     def location(self, name: str) -> str:
@@ -41,6 +41,10 @@ class Store(ABC):
     @abstractmethod
     def create(self, name: str, data: bytes) -> None:
         """All of it or nothing, durable on return. Raises Exists."""
+
+    @abstractmethod
+    def replace(self, name: str, data: bytes) -> None:
+        """The object is this from now on, whether it was there or not; who reads meanwhile gets the old or the new."""
 
     @abstractmethod
     def writer(self, name: str) -> AbstractContextManager[BinaryIO]:
@@ -98,8 +102,19 @@ class Folder(Store):
         with self.writer(name) as file:
             file.write(data)
 
+    def replace(self, name: str, data: bytes) -> None:
+        with self._written(name, os.replace) as file:
+            file.write(data)
+
     @contextmanager
     def writer(self, name: str) -> Iterator[BinaryIO]:
+        # a link fails where the name is taken, as a rename would not
+        with self._written(name, os.link) as file:
+            yield file
+
+    @contextmanager
+    def _written(self, name: str, publish: Callable[[str, Path], None]) -> Iterator[BinaryIO]:
+        """A temporary file, that `publish` gives its name when it is whole and synced."""
         path = self.root / name
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +124,7 @@ class Folder(Store):
                     file.flush()
                     os.fsync(file.fileno())
                     os.fchmod(file.fileno(), 0o644)
-                    path.hardlink_to(file.name)  # fails where the name is taken, as a rename would not
+                    publish(file.name, path)
                 except FileExistsError as problem:
                     raise Exists(
                         f"{path} is there already: another run wrote it first; nothing was changed"

@@ -2,10 +2,11 @@
 
 import http.client
 import io
+import ipaddress
 import socket
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,10 +18,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from extractors.errors import Malformed, TooLarge, TryAgain
+from extractors.errors import Malformed, NotPublic, TooLarge, TryAgain
 
 MOST_CONNECTIONS = 32  # kept alive per host
 CHUNK = 256 * 1024
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address, as networks without IPv4 write it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,28 @@ def host_of(url: str) -> str:
 
 
 class Wire:
-    """Keeps connections open; thread-safe. `timeout` is (connect, silence), `deadline` the whole answer; in seconds."""
+    """Keeps connections open; thread-safe. `timeout` is (connect, silence), `deadline` the whole answer; in seconds.
+    `allow`: hosts, without port, that may have an address which is not public."""
 
-    def __init__(self, *, via: str | None, timeout: tuple[float, float], deadline: float, max_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        via: str | None,
+        timeout: tuple[float, float],
+        deadline: float,
+        max_bytes: int,
+        allow: Collection[str] = (),
+    ) -> None:
         self._via = via.rstrip("/") if via else None
         self._timeout, self._deadline, self._max_bytes = timeout, deadline, max_bytes
-        self._adapter = _Adapter(deadline)
+        own = {urlsplit(self._via).hostname or ""} if self._via else set()  # whoever sets `via` means that host
+        self._adapter = _Adapter(deadline, {host.lower() for host in allow} | own)
         self._session = requests.Session()  # reads proxies and certificates from the environment
         self._environments: dict[str, Any] = {}
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """Raises TryAgain; TooLarge; Malformed if the answer is encoded in a way nobody asked for."""
+        """Raises TryAgain; TooLarge; Malformed if the answer is encoded in a way nobody asked for; NotPublic if the
+        host has an address that is not public."""
         try:
             request = requests.PreparedRequest()  # 13 µs; by a Request's prepare() 35 (measured 2026-11-22)
             request.prepare_method("GET")
@@ -77,12 +90,16 @@ class Wire:
             with self._adapter.send(request, timeout=self._timeout, **environment) as response:
                 body, size = self._read(url, response)
                 return Answer(response.status_code, response.headers, body, size)
+        except _NotPublicError as private:
+            address = str(private)
         except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error, OSError) as problem:
             late = time.monotonic() - began >= self._deadline
             came = f"no whole answer within {self._deadline:g} s" if late else _cause(problem)
-        raise TryAgain(
-            url, came
-        )  # outside of `except`, so that no library's message, with URL and headers, hangs on to it
+            address = None
+        # outside of `except`, so that no library's message, with URL and headers, hangs on to it
+        if address is not None:
+            raise NotPublic(url, expected="a host on the public internet", came=f"the address {address}")
+        raise TryAgain(url, came)
 
     def _environment(self, url: str) -> Any:
         """Proxies and certificates for a host. Read once for each: it takes 0.1 ms (measured 2026-11-22)."""
@@ -154,10 +171,36 @@ def _cause(problem: BaseException) -> str:
     return f"a broken connection ({type(inner).__name__})"
 
 
-class _Adapter(HTTPAdapter):
-    """Connections whose answers end at a deadline, however slowly they drip, and whose headers must come whole."""
+class _NotPublicError(Exception):
+    """Its text is the address. No OSError, which the libraries would take for a connection that failed."""
 
-    def __init__(self, deadline: float) -> None:
+
+def _public(address: str) -> bool:
+    """Whether an IP address is one host of the public internet: not private, loopback, link-local, reserved or
+    multicast, nor an IPv6 address that stands for such a one of IPv4."""
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _refuse_private(host: str, port: int) -> None:
+    """Raises _NotPublicError if a host has no other address; one that has none at all is somebody else's affair."""
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return
+    if found and not any(map(_public, found)):
+        raise _NotPublicError(min(found))
+
+
+class _Adapter(HTTPAdapter):
+    """Connections whose answers end at a deadline, however slowly they drip, whose headers must come whole, and whose
+    other end is public or allowed: what counts is the address that was reached, whatever its name resolved to before.
+    A proxy of the environment is the operator's own, and is let be."""
+
+    def __init__(self, deadline: float, allow: Collection[str]) -> None:
         class Reply(http.client.HTTPResponse):
             def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
                 super().__init__(sock, *args, **options)
@@ -169,19 +212,41 @@ class _Adapter(HTTPAdapter):
                 if self.clocked.ended:  # http.client takes cut headers for whole ones
                     raise http.client.IncompleteRead(b"")
 
-        class Plain(HTTPConnection):
+        class Guarded:
+            host: str
+            port: int
+
+            def _new_conn(self) -> socket.socket:
+                allowed = self.host.lower().strip("[]") in allow
+                if not allowed:  # so that nobody learns which private ports are open
+                    _refuse_private(self.host, self.port)
+                sock: socket.socket = super()._new_conn()  # type: ignore[misc]
+                address = sock.getpeername()[0]
+                if allowed or _public(address):
+                    return sock
+                sock.close()
+                raise _NotPublicError(address)
+
+        class ProxiedPlain(HTTPConnection):
             response_class = Reply
 
-        class Secure(HTTPSConnection):
+        class ProxiedSecure(HTTPSConnection):
             response_class = Reply
 
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
+        class Plain(Guarded, ProxiedPlain):
+            pass
 
-        class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = Secure
+        class Secure(Guarded, ProxiedSecure):
+            pass
 
-        self._pools = {"http": PlainPool, "https": SecurePool}
+        def pool(kind: Any, connection: Any) -> Any:
+            return type(kind.__name__, (kind,), {"ConnectionCls": connection})
+
+        self._pools = {"http": pool(HTTPConnectionPool, Plain), "https": pool(HTTPSConnectionPool, Secure)}
+        self._proxied = {
+            "http": pool(HTTPConnectionPool, ProxiedPlain),
+            "https": pool(HTTPSConnectionPool, ProxiedSecure),
+        }
         self._by_origin: dict[str, Any] = {}
         super().__init__(pool_maxsize=MOST_CONNECTIONS)
 
@@ -203,7 +268,7 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = self._pools
+        manager.pool_classes_by_scheme = self._proxied
         return manager
 
 

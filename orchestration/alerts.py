@@ -64,9 +64,10 @@ def post(settings: Settings, text: str) -> bool:
 
     if not settings.webhook:
         return False
-    secrets = [word for value in settings.discourse_keys.values() for word in {value, value.rpartition(":")[2]}]
+    secrets = {settings.webhook, settings.discord_token, *settings.discourse_keys.values()}
+    secrets |= {value.rpartition(":")[2] for value in settings.discourse_keys.values()}
     text = mask(text)
-    for secret in filter(None, secrets):
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     try:
         requests.post(settings.webhook, json={"text": text[:LONGEST]}, timeout=TIMEOUT).raise_for_status()

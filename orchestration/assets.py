@@ -11,11 +11,13 @@ import dagster as dg
 
 from extractors.lake import HOUR_FORMAT, Commit
 from extractors.platform import Platform
+from extractors.records import entities
 from orchestration.pipeline import Pipeline
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"  # Dagster's own for hours
 WAREHOUSE_POOL = "warehouse"
 SINGLE_RUN = dg.BackfillPolicy.single_run()
+FITS = "Every row loaded fits the columns that its platform declares today."
 SAY_EVERY = 10.0  # seconds between two lines of progress
 
 
@@ -50,7 +52,7 @@ def lake_asset(
         hours = hours_of(context, config)
         asked = pipeline.asked(platform, hours, config.refresh)
         if not asked:
-            context.log.info("Nobody followed on %s wants any of these %d hours read.", platform.name, len(hours))
+            context.log.info("Nobody tracked on %s wants any of these %d hours read.", platform.name, len(hours))
         run_id = context.run.run_id.replace("-", "")[:12]
         commits = list(_told(context, pipeline.crawl(platform, asked, run_id, config.refresh), len(asked)))
         for error, hours_without in errors(commits).items():
@@ -63,9 +65,9 @@ def lake_asset(
 
 
 def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """`raw/<platform>_threads`, `raw/<platform>_posts` of all and `raw/observations`: one load, one transaction."""
+    """`raw/<platform>_threads`, `_posts`, `_authors` where there are any, and `raw/observations`: one transaction."""
     tables = {
-        f"{platform.name}_{entity}": [platform] for platform in pipeline.platforms for entity in ("threads", "posts")
+        f"{platform.name}_{entity}": [platform] for platform in pipeline.platforms for entity in entities(platform)
     } | {"observations": list(pipeline.platforms)}
 
     @dg.multi_asset(
@@ -80,12 +82,15 @@ def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) ->
             )
             for table, some in tables.items()
         ],
+        check_specs=[dg.AssetCheckSpec("fits", asset=["raw", table], description=FITS) for table in tables],
         can_subset=True,
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
         pool=WAREHOUSE_POOL,
     )
-    def load(context: dg.AssetExecutionContext, config: Hours) -> Iterator[dg.MaterializeResult[Any]]:
+    def load(
+        context: dg.AssetExecutionContext, config: Hours
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         began = time.monotonic()
         hours = hours_of(context, config)
         chosen = list(context.selected_asset_keys)
@@ -96,6 +101,14 @@ def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) ->
             rows = loaded.rows.get(key.path[-1], {})
             show(context, key, {hour: {"rows": rows.get(hour, 0)} for hour in hours})
             yield dg.MaterializeResult(asset_key=key, metadata={"seconds": round(time.monotonic() - began, 3)})
+        for check in sorted(context.selected_asset_check_keys):
+            misfits = loaded.misfits.get(check.asset_key.path[-1], ())
+            yield dg.AssetCheckResult(
+                passed=not misfits,
+                asset_key=check.asset_key,
+                check_name=check.name,
+                description=" ".join(misfits) or FITS,
+            )
 
     return load
 

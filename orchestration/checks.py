@@ -6,7 +6,8 @@ from statistics import median
 
 import dagster as dg
 
-from extractors.lake import HOUR_FORMAT, Commit, Receipt
+from extractors.lake import HOUR_FORMAT, Commit, Receipt, Tracked
+from extractors.plan import first_hour
 from extractors.platform import HOUR, Platform
 from orchestration.pipeline import Pipeline
 
@@ -18,7 +19,7 @@ MOST_GONE = 50
 
 CHECKS = {
     "complete": "Every community was read to the end of every hour that was asked for.",
-    "fresh": "Everybody followed was read up to an hour that ended in the last two.",
+    "fresh": "Everybody tracked was read up to an hour that ended in the last two.",
     "volume": "The last closed hour brought about as many posts as the same hour of the last 14 days.",
     "parse_errors": "Every record fits its declared types; those that do not are kept with their payload.",
     "shrinkage": "No reading says that far more has vanished than usual.",
@@ -35,11 +36,11 @@ def lake_checks(platform: Platform, pipeline: Pipeline) -> dg.AssetChecksDefinit
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         now = pipeline.settings.now()
         commits = pipeline.lake.commits(platform.name, _start(context, now))
-        keys = [follow.key for follow in pipeline.lake.follows(platform.name)]
+        tracked = pipeline.lake.tracked(platform.name)
         same_hours = [pipeline.closed_hour() - timedelta(days=day) for day in range(15)]
         verdicts: Mapping[str, Verdict] = {
             "complete": complete(commits, now),
-            "fresh": fresh(commits, keys, now, pipeline.settings.start),
+            "fresh": fresh(commits, tracked, now, pipeline.settings.start),
             "volume": volume([pipeline.lake.commits(platform.name, hour, hour + HOUR) for hour in same_hours]),
             "parse_errors": parse_errors(commits),
             "shrinkage": shrinkage(commits),
@@ -59,10 +60,12 @@ def lake_checks(platform: Platform, pipeline: Pipeline) -> dg.AssetChecksDefinit
 
 
 def complete(commits: Iterable[Commit], now: datetime) -> Verdict:
-    """Whether the last reading of each hour and community got all of it."""
+    """Whether the last reading of each hour and community got all of it; that another run was at it is no failure."""
     last: dict[tuple[str, datetime], Receipt] = {}
     for commit in sorted(commits, key=lambda commit: commit.observed_at):
         for key, receipt in commit.communities.items():
+            if not receipt.of_hour or not (receipt.complete or receipt.error):  # another run was reading it
+                continue
             before = last.get((key, commit.hour))
             if receipt.complete or before is None or not before.complete or receipt.error:
                 last[key, commit.hour] = receipt
@@ -71,20 +74,21 @@ def complete(commits: Iterable[Commit], now: datetime) -> Verdict:
         return True, "Every community is complete."
     told: dict[str, str] = {}
     for (key, hour), receipt in sorted(broken.items(), key=lambda item: item[0][1]):
-        told[key] = f"{key} (last: hour {hour:{HOUR_FORMAT}}): {receipt.error or receipt.note or 'not read to its end'}"
+        told[key] = f"{key} (last: hour {hour:{HOUR_FORMAT}}): {receipt.error}"
     return False, f"{len(broken)} hours are incomplete. " + " ".join(told.values())
 
 
-def fresh(commits: Iterable[Commit], keys: Sequence[str], now: datetime, start: datetime) -> Verdict:
-    """Whether everybody followed has a recent hour that was read to its end."""
-    newest = dict.fromkeys(keys, start)
+def fresh(commits: Iterable[Commit], tracked: Sequence[Tracked], now: datetime, start: datetime) -> Verdict:
+    """Whether everybody tracked has an hour read to its end that is as recent as they are read often."""
+    newest = {one.key: first_hour(one, start) for one in tracked}
     for commit in commits:
-        for key in keys:
+        for key in newest:
             if commit.closes(key):
                 newest[key] = max(newest[key], commit.hour + HOUR)
-    late = {key: end for key, end in newest.items() if now - end > LATEST_ALLOWED}
+    allowed = {one.key: LATEST_ALLOWED + max(one.every - HOUR, timedelta(0)) for one in tracked}
+    late = {key: end for key, end in newest.items() if now - end > allowed[key]}
     if not late:
-        return True, f"{len(keys)} communities are up to date."
+        return True, f"{len(tracked)} communities are up to date."
     return False, " ".join(f"{key} was last read to its end up to {end:%Y-%m-%d %H:%M}." for key, end in late.items())
 
 

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", _up, "run Dagster: its UI, its daemon and the schedules, until Ctrl-C")
     up.add_argument("--port", type=int, default=3000, help="of the UI on this machine (3000)")
-    up.add_argument("--communities", type=Path, default=PROJECT / "communities.toml", help="whom to follow")
+    up.add_argument("--communities", type=Path, default=PROJECT / "communities.toml", help="whom to track")
     up.add_argument("--no-schedules", action="store_true", help="start with the schedules off")
     up.add_argument("--code", default="orchestration.code_location", help=argparse.SUPPRESS)
 
@@ -84,11 +84,18 @@ def _parser() -> argparse.ArgumentParser:
 
     query = command("query", _query, "ask the warehouse; waits while a run has it")
     query.add_argument("sql", help='such as "select community, count(*) from clean.all_posts group by all"')
-    follow = command("follow", _follow, "follow a community from now on")
-    follow.add_argument("community", help="its URL or its key")
-    follow.add_argument("--since", metavar="TIME", help="from this hour on; default: the first partition")
-    unfollow = command("unfollow", _unfollow, "stop following a community; what was fetched stays")
-    unfollow.add_argument("key")
+    track = command("track", _track, "ask a platform about a community, and track it from now on")
+    track.add_argument("community", help="its URL, as from the browser, or its key")
+    track.add_argument("--since", default="", metavar="7d|DATE", help="how much of its past; default: all of it")
+    track.add_argument("--every", default="", metavar="10m..1d", help="how often it is read; default: hourly")
+    untrack = command("untrack", _untrack, "track a community no more; what was fetched stays")
+    untrack.add_argument("key")
+    untrack.add_argument("--purge", action="store_true", help="delete all that was fetched of it, everywhere")
+    command("communities", _communities, "show who is tracked, and how they do")
+    history = command("history", _history, "go on with the past of a community, or read it again if it is finished")
+    history.add_argument("key")
+    exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
+    exports.add_argument("path", type=Path, help="a file, or a folder with exports at any depth")
     command("status", _status, "show what is in lake and warehouse")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
@@ -167,6 +174,16 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
     return _build(pipeline, hours)
 
 
+def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    from orchestration.imports import import_exports
+
+    hours, problems = import_exports(pipeline, options.path)
+    if hours:
+        pipeline.load(hours)
+        _build(pipeline, hours)
+    return FAILED if problems else 0
+
+
 def _query(pipeline: Pipeline, options: argparse.Namespace) -> None:
     import duckdb
 
@@ -180,18 +197,40 @@ def _query(pipeline: Pipeline, options: argparse.Namespace) -> None:
             raise ValueError(f"The query failed: {problem}") from None
 
 
-def _follow(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    from orchestration.follow import follow
+def _track(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.communities import span, track, unfinished
 
-    since = parse_hour(options.since, "--since") if options.since else pipeline.settings.start
-    followed = follow(pipeline.lake, pipeline.platforms, options.community, since)
-    print(f"{followed.key} is followed since {followed.since:%Y-%m-%d %H:%M}.")
+    tracked, about = track(pipeline, options.community, options.since, options.every)
+    posts = "" if about.posts is None else f", {about.posts} posts"
+    print(f"{tracked.key} is tracked: {about.title}{posts}; read every {span(tracked.every)}.")
+    if unfinished(pipeline, tracked):
+        print(f"Its past is read by the schedules of `threadlake up`, or now by `threadlake history {tracked.key}`.")
 
 
-def _unfollow(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    if options.key not in {follow.key for follow in pipeline.lake.follows()}:
-        raise ValueError(f"{options.key} is not followed; `threadlake status` shows who is.")
-    pipeline.lake.unfollow(options.key)
+def _untrack(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.communities import untrack
+
+    purged = untrack(pipeline, options.key, options.purge)
+    print(f"{options.key} is tracked no more" + (f"; {purged}." if options.purge else "."))
+
+
+def _communities(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from orchestration.communities import communities
+
+    print(communities(pipeline))
+
+
+def _history(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    known = {one.key: one for one in pipeline.lake.tracked()}
+    if options.key not in known:
+        raise ValueError(f"{options.key} is not tracked; `threadlake communities` shows who is.")
+    error = None
+    for _, progress in pipeline.history(known[options.key], _run_id()):
+        print(f"{options.key}: {progress}", flush=True)
+        error = progress.error
+    if error:
+        print(f"threadlake: {error}", file=sys.stderr)
+    return FAILED if error else 0
 
 
 def _status(pipeline: Pipeline, options: argparse.Namespace) -> None:
@@ -201,10 +240,10 @@ def _status(pipeline: Pipeline, options: argparse.Namespace) -> None:
 
 
 def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    from orchestration.follow import follow_file
+    from orchestration.communities import track_file
     from orchestration.supervisor import Supervisor
 
-    follow_file(pipeline.lake, pipeline.platforms, options.communities, pipeline.settings.start)
+    track_file(pipeline, options.communities)
     pipeline.dbt.prepare()
     Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules).run()
 

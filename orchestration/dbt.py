@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 VERSION = "1"  # of what `prepare` makes
+DAILY = "tag:daily"  # tests that read whole tables
 
 
 class DbtError(Exception):
@@ -83,7 +84,8 @@ class Dbt:
         variables: Mapping[str, Any] | None = None,
         command: str = "build",
     ) -> list[Node]:
-        """Merge these hours: one invocation over the models `select` names, or all, and their tests.
+        """Merge these hours: one invocation over the models `select` names, or all, and their tests; those that read
+        whole tables only where the variables say `whole`.
 
         The caller has checked what it returns: a failed node does not raise, a dbt that could not begin does.
         """
@@ -91,6 +93,8 @@ class Dbt:
         arguments = [command, "--vars", json.dumps(values | dict(variables or {}))]
         if command == "build":
             arguments += ["--exclude-resource-type", "unit_test"]
+            if not (variables or {}).get("whole"):
+                arguments += ["--exclude", DAILY]
         if select:
             arguments += ["--select", *select]
         from dbt.contracts.graph.manifest import Manifest

@@ -7,8 +7,9 @@ import dagster as dg
 from orchestration.alerts import alert_sensors
 from orchestration.assets import lake_asset, raw_assets
 from orchestration.checks import lake_checks
+from orchestration.community_assets import community_jobs, history_asset
 from orchestration.pipeline import Pipeline
-from orchestration.schedules import ingest_schedules, transform_schedules, upkeep_schedules
+from orchestration.schedules import import_schedules, ingest_schedules, transform_schedules, upkeep_schedules
 from orchestration.settings import Settings
 from orchestration.transform import transform_assets
 
@@ -20,15 +21,18 @@ def build_defs(settings: Settings, pipeline: Pipeline | None = None) -> dg.Defin
     pipeline = pipeline or Pipeline.of(settings)
     partitions = dg.HourlyPartitionsDefinition(settings.start, end_offset=1)  # the open hour is one of them
     lakes = [lake_asset(platform, pipeline, partitions) for platform in pipeline.platforms]
+    histories = [history_asset(platform, pipeline) for platform in pipeline.platforms]
     raw = raw_assets(pipeline, partitions)
     transform = transform_assets(pipeline, partitions)
     checks = [lake_checks(platform, pipeline) for platform in pipeline.platforms]
     return dg.Definitions(
-        assets=[*lakes, raw, transform],
+        assets=[*lakes, *histories, raw, transform],
         asset_checks=checks,
+        jobs=community_jobs(pipeline),
         schedules=[
             *(schedule for platform in pipeline.platforms for schedule in ingest_schedules(platform, pipeline)),
             *transform_schedules(pipeline, [raw, transform]),
+            *import_schedules(pipeline),
             *upkeep_schedules(pipeline),
         ],
         sensors=alert_sensors(settings),

@@ -37,7 +37,9 @@ run_coordinator:
   class: QueuedRunCoordinator
   config: {{dequeue_interval_seconds: 1, dequeue_use_threads: true}}
 concurrency:
-  runs: {{max_concurrent_runs: 4}}
+  runs:
+    max_concurrent_runs: 4
+    tag_concurrency_limits: [{{key: threadlake/history, limit: 2}}]  # so that the hourly runs find a place
   pools: {{default_limit: 1, granularity: op}}
 
 # A worker that died is noticed here while all else runs, and by `threadlake recover` after everything died.

@@ -1,32 +1,54 @@
-"""The three verbs, without Dagster: read what is asked into the lake, load it, transform it.
+"""The verbs, without Dagster: read what is asked into the lake, or the past; load it, transform it.
 
 Assets and the command line both call these; what they add is only where the outcome is shown.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from extractors.discourse import Discourse
-from extractors.fourchan import Fourchan
-from extractors.lake import Commit, Lake
-from extractors.plan import groups, wanted
+from extractors.history import Progress
+from extractors.lake import Commit, Lake, Tracked
+from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
+from extractors.platforms import PLATFORMS
 from extractors.store import Folder
-from orchestration.dbt import Dbt
+from orchestration.dbt import Dbt, DbtError, explain, failed
 from orchestration.raw import Loaded
 from orchestration.settings import Settings
 from orchestration.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from extractors.http import Http
 
 
 def make_platforms(settings: Settings) -> tuple[Platform, ...]:
     """Every platform, with what the settings say of it."""
     pace = {"pace": settings.pace} if settings.pace else {}
-    return (
-        Fourchan(archives=settings.archives, **pace),
-        Discourse(keyed=lambda host: bool(settings.secrets([host])), **pace),
-    )
+    options: dict[str, dict[str, Any]] = {
+        "fourchan": {"archives": settings.archives},
+        "discourse": {"keyed": lambda host: bool(settings.secrets([host]))},
+    }
+    return tuple(platform(**options.get(platform.name, {}), **pace) for platform in PLATFORMS)
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What was deleted of a community: how many commits of the lake had it, how many rows of the warehouse."""
+
+    commits: int = 0
+    rows: int = 0
+
+    def __str__(self) -> str:
+        if not (self.commits or self.rows):
+            return "nothing of it was there"
+        return f"{self.commits} commits and {self.rows} rows purged of it"
 
 
 @dataclass(frozen=True)
@@ -60,52 +82,106 @@ class Pipeline:
         raise ValueError(f"There is no platform {name!r}: choose {' or '.join(p.name for p in self.platforms)}.")
 
     def asked(self, platform: Platform, hours: Iterable[datetime], refresh: bool) -> dict[datetime, list[Community]]:
-        """Whom to read for each of these hours: all who are followed, or (not `refresh`) those who want it.
+        """Whom to read for each of these hours: all who are tracked, or (not `refresh`) those who want it.
 
-        An hour still open is always wanted; one that has not begun is left out.
+        An hour still open is wanted by those who are read more often than hourly; one that has not begun is left out.
         """
         now = self.settings.now()
         hours = sorted({hour for hour in hours if hour <= now}, reverse=True)
-        everybody = [follow.community for follow in self.lake.follows(platform.name)]
+        everybody = [tracked.community for tracked in self.lake.tracked(platform.name)]
         if refresh or not hours:
             return {hour: everybody for hour in hours if everybody}
         due = wanted(self.lake, platform, now, min(hours))
-        return {hour: who for hour in hours if (who := everybody if hour + HOUR > now else due.get(hour, []))}
+        if hours[0] + HOUR > now:
+            due[hours[0]] = polled(self.lake, platform, now)
+        return {hour: who for hour in hours if (who := due.get(hour))}
 
     def crawl(
         self, platform: Platform, asked: dict[datetime, list[Community]], run_id: str, refresh: bool
     ) -> Iterator[Commit]:
         """Read what is asked into the lake, in as few crawls as it takes; yield each hour's commit as it is made."""
         from extractors.crawl import crawl
+
+        with self.http({community.instance for some in asked.values() for community in some}) as http:
+            for window, communities in groups(asked):
+                yield from crawl(
+                    platform, communities, window, lake=self.lake, http=http, run_id=run_id,
+                    clock=self.settings.now, scratch=self.scratch, refresh=refresh, only_tracked=True,
+                )  # fmt: skip
+
+    def history(self, tracked: Tracked, run_id: str) -> Iterator[tuple[Commit, Progress]]:
+        """Go on with the past of a community for ten minutes at most; yield each chunk's commit as it is made."""
+        from extractors.history import history
+
+        platform, community = self.platform(tracked.community.platform), tracked.community
+        with self.http({community.instance}) as http:
+            yield from history(
+                platform, community, tracked.since, lake=self.lake, http=http, run_id=run_id,
+                clock=self.settings.now, scratch=self.scratch, only_tracked=True,
+            )  # fmt: skip
+
+    @contextmanager
+    def http(self, hosts: Iterable[str], attempts: int = 6) -> "Iterator[Http]":
+        """A client that has the keys of these hosts."""
         from extractors.http import Http
 
-        hosts = {community.instance for some in asked.values() for community in some}
         http = Http(
             locks=self.settings.locks / "hosts",
             user_agent=self.settings.user_agent,
             via=self.settings.via,
             secrets=self.settings.secrets(hosts),
             clock=self.settings.now,
+            attempts=attempts,
+            allow=self.settings.allow_hosts,
         )
-        scratch = self.settings.home / "scratch"
-        scratch.mkdir(parents=True, exist_ok=True)
         try:
-            for window, communities in groups(asked):
-                yield from crawl(
-                    platform, communities, window, lake=self.lake, http=http, run_id=run_id,
-                    clock=self.settings.now, scratch=scratch, refresh=refresh,
-                )  # fmt: skip
+            yield http
         finally:
             http.close()
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this machine, for locks and what does not fit into memory."""
+        folder = self.settings.home / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def load(self, hours: Iterable[datetime], platforms: Sequence[Platform] | None = None) -> Loaded:
         """Replace these partitions of the raw tables from the lake."""
         chosen = self.platforms if platforms is None else platforms
         return self.warehouse.load(self.lake, chosen, hours, self.settings.now())
 
-    def wanted(self, platform: Platform) -> list[datetime]:
-        """The closed hours that are to be read now, newest first."""
-        return list(wanted(self.lake, platform, self.settings.now(), self.settings.start))
+    def wanted(self, platform: Platform, everything: bool = True) -> list[datetime]:
+        """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
+        return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
+
+    def rewriting(self, platform: Platform) -> "BaseFileLock":
+        """Held by whoever rewrites the commits of a platform: two at once could give one commit two successors."""
+        from filelock import FileLock
+
+        return FileLock(self.scratch / f"rewriting-{platform.name}.lock", thread_local=False)
+
+    def purge(self, key: str) -> "Purged":
+        """Take a community out of lake, states and warehouse. Doing it again finishes what a kill left half done.
+        Waits for the runs that read it; whoever waits for it to end then finds it untracked."""
+        from extractors.crawl import PATIENCE, reading_lock
+        from extractors.history import history_lock
+
+        platform = self.platform(key.partition(":")[0])
+        past, present = history_lock(self.scratch, key, PATIENCE), reading_lock(self.scratch, key, PATIENCE)
+        with past, present, self.rewriting(platform):
+            gone = {old.name: new.name if new else None for old, new in self.lake.purge(platform.name, key)}
+        rows, authors = self.warehouse.purge(key, gone)
+        if authors:
+            self.dbt.prepare()
+            nodes = self.dbt.build((), self.settings.now(), ["authors"], variables={"whole": True})
+            if broken := failed(nodes):
+                raise DbtError(explain(broken))
+        return Purged(len(gone), rows)
+
+    def polled(self, platform: Platform) -> list[Community]:
+        """Who wants the hour read that is still open."""
+        return polled(self.lake, platform, self.settings.now())
 
     def unmerged(self, since: datetime | None, patience: float | None = None) -> list[datetime]:
         """The hours with something that the clean tables do not have yet."""

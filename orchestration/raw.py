@@ -1,31 +1,38 @@
 """The statements that fill the raw tables: whole partitions, from all files that the lake's commits name."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extractors.lake import HOUR_FORMAT, Commit, Lake
 from extractors.platform import Entity, Platform, windows
+from extractors.records import COMMON, entities
 from orchestration.tables import OBSERVATIONS, observations, raw_schema
 
 if TYPE_CHECKING:
     import duckdb
 
-ENTITIES: tuple[Entity, ...] = ("threads", "posts")
+PARSED = ("text", "quotes", "links", "content_hash")  # of the common columns
+KEPT = frozenset((*COMMON.names, "hour", "loaded_at")).difference(PARSED)
+"""What a quarantined row keeps."""
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+log = logging.getLogger(__name__)
 
 
 class WarehouseError(Exception):
-    """The warehouse cannot be used or the lake does not fit it; the sentence says what to do."""
+    """The warehouse cannot be used or its files cannot be read; the sentence says what to do."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one load did: rows by raw table and hour, and how many files they came from."""
+    """What one load did: rows by raw table and hour, how many files they came from, and by raw table what did not fit
+    its columns, in sentences."""
 
     rows: Mapping[str, Mapping[datetime, int]] = field(default_factory=dict)
     files: int = 0
+    misfits: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def total(self, table: str) -> int:
         return sum(self.rows.get(table, {}).values())
@@ -45,17 +52,19 @@ def replace_partitions(
     now: datetime,
 ) -> Loaded:
     connection.execute("create schema if not exists raw")
-    _fit(connection, "observations", OBSERVATIONS)
+    _fit(connection, "observations", OBSERVATIONS, [])
+    misfits: dict[str, list[str]] = {}
     rows: dict[str, dict[datetime, int]] = {}
     files = 0
     for platform in platforms:
-        for entity in ENTITIES:
+        for entity in entities(platform):
             table = f"{platform.name}_{entity}"
-            columns = _fit(connection, table, raw_schema(platform, entity))
+            columns = _fit(connection, table, raw_schema(platform, entity), misfits.setdefault(table, []))
             delete_hours(connection, f"raw.{table}", hours)
             names = [commit.files[entity].name for commit in commits[platform.name] if entity in commit.files]
             if names:
-                _insert(connection, table, columns, [lake.store.location(name) for name in names], now)
+                files_of = [lake.store.location(name) for name in names]
+                _insert(connection, table, columns, files_of, now, misfits[table])
             files += len(names)
             rows[table] = _count(commits[platform.name], entity)
         delete_hours(connection, "raw.observations", hours, platform.name)
@@ -64,44 +73,99 @@ def replace_partitions(
         rows["observations"] = rows.get("observations", {})
         for commit in commits[platform.name]:
             rows["observations"][commit.hour] = rows["observations"].get(commit.hour, 0) + len(commit.communities)
-    return Loaded(rows, files)
+    return Loaded(rows, files, misfits)
 
 
 def _insert(
-    connection: "duckdb.DuckDBPyConnection", table: str, columns: Mapping[str, str], files: list[str], now: datetime
+    connection: "duckdb.DuckDBPyConnection",
+    table: str,
+    columns: Mapping[str, str],
+    files: list[str],
+    now: datetime,
+    misfits: list[str],
 ) -> None:
-    source = "read_parquet($files, union_by_name = true, filename = '_file', hive_partitioning = false)"
-    found = connection.execute(f"describe select * exclude (_file) from {source}", {"files": files}).fetchall()
-    kinds = {name: kind for name, kind, *_ in found}
-    for name in kinds.keys() & columns.keys():
-        if kinds[name] != columns[name] and not {kinds[name], columns[name]} <= {"INTEGER", "BIGINT"}:
-            raise WarehouseError(
-                f"Column {name} of raw.{table} is {columns[name]}, but {kinds[name]} in the lake's files from "
-                f"{Path(files[0]).name} on: give the new kind a name of its own in the platform's schema."
-            )
-    names = ", ".join(f'"{name}"' for name in kinds if name in columns)
-    hour = "timezone('UTC', strptime(regexp_extract(_file, '.*/hour=([^/]+)/', 1), '%Y-%m-%dT%H'))"
-    query = f"insert into raw.{table} ({names}, hour, loaded_at) select {names}, {hour}, $now from {source}"
-    connection.execute(query, {"files": files, "now": now})
+    """Files of one shape at a time: DuckDB makes one kind of what several files have, and never says so."""
+    shapes = connection.execute(
+        """
+        select list(file_name order by file_name) from (
+            select file_name, list((name, type, logical_type) order by all) as shape
+            from parquet_schema($files) group by file_name
+        ) group by shape
+        """,
+        {"files": files},
+    ).fetchall()
+    for (alike,) in shapes:
+        source = "read_parquet($files, union_by_name = true, filename = '_file', hive_partitioning = false)"
+        told = {"files": alike}
+        found = connection.execute(f"describe select * exclude (_file) from {source}", told).fetchall()
+        kinds = {name: kind for name, kind, *_ in found if name in columns}
+        values, source = _cast(connection, alike[0], source, kinds, columns, told, misfits)
+        hour = "timezone('UTC', strptime(regexp_extract(_file, '.*/hour=([^/]+)/', 1), '%Y-%m-%dT%H'))"
+        connection.execute(
+            f"insert into raw.{table} ({_names(kinds)}, hour, loaded_at) select {values}, {hour}, $now from {source}",
+            told | {"now": now},
+        )
 
 
-def _fit(connection: "duckdb.DuckDBPyConnection", table: str, schema: Any) -> dict[str, str]:
-    """Create the table or add the columns it lacks; return its columns' types. Refuses a changed type."""
+def _fit(connection: "duckdb.DuckDBPyConnection", table: str, schema: Any, misfits: list[str]) -> dict[str, str]:
+    """Create the table, add the columns it lacks, cast those that are declared anew; return its columns' kinds."""
     empty = schema.empty_table()  # noqa: F841 - DuckDB finds it by its name
     wanted = {name: kind for name, kind, *_ in connection.execute("describe select * from empty").fetchall()}
     if not exists(connection, "raw", table):
         connection.execute(f"create table raw.{table} as select * from empty")
         return wanted
     there = {name: kind for name, kind, *_ in connection.execute(f"describe raw.{table}").fetchall()}
-    for name, kind in wanted.items():
-        if name not in there:
-            connection.execute(f'alter table raw.{table} add column "{name}" {kind}')
-        elif there[name] != kind:
-            raise WarehouseError(
-                f"Column {name} of raw.{table} is {there[name]}, but the platform now declares {kind}: give the new "
-                f"kind a name of its own, or drop the table raw.{table}, which is loaded again from the lake."
-            )
+    if any(there[name] != wanted[name] for name in there.keys() & wanted.keys()):
+        values, source = _cast(connection, f"raw.{table}", f"raw.{table}", there, there | wanted, {}, misfits)
+        connection.execute(f"create or replace table raw.{table} as select {values} from {source}")
+    for name in wanted.keys() - there.keys():
+        connection.execute(f'alter table raw.{table} add column "{name}" {wanted[name]}')
     return there | wanted
+
+
+def _cast(
+    connection: "duckdb.DuckDBPyConnection",
+    place: str,
+    source: str,
+    there: Mapping[str, str],
+    wanted: Mapping[str, str],
+    told: Mapping[str, Any],
+    misfits: list[str],
+) -> tuple[str, str]:
+    """What to select, and from what, so that `source` with columns of the kinds `there` has the `wanted` ones. A value
+    that does not fit puts its row into quarantine, as it would have when it was crawled, and is told in `misfits`."""
+    changed = {name: kind for name, kind in there.items() if kind != wanted[name]}
+    if not changed:
+        return _names(there), source
+    cast = {name: f'try_cast(cast("{name}" as varchar) as {wanted[name]})' for name in changed}
+    cases = []
+    for name in changed:
+        number = f'try_cast(cast("{name}" as varchar) as double)'
+        fits = f"{cast[name]} = {number}" if wanted[name] in WHOLE else f"{cast[name]} is not null"
+        said = f"""'{name}: expected {wanted[name]}, got ' || left(cast("{name}" as varchar), 400)"""
+        cases.append(f'when "{name}" is not null and not coalesce({fits}, false) then {said}')
+    source = f"(select *, case {' '.join(cases)} end as _misfit from {source})"
+    values = []
+    for name in there:
+        value = cast.get(name, f'"{name}"')
+        if name == "parse_error":
+            value = "coalesce(parse_error, _misfit)"
+        elif name not in KEPT:
+            value = f"case when _misfit is null then {value} end"
+        values.append(f'{value} as "{name}"')
+    (misfit,) = connection.execute(f"select count(_misfit) from {source}", told).fetchone() or (0,)
+    kinds = ", ".join(f"{name} from {kind} to {wanted[name]}" for name, kind in changed.items())
+    log.warning("%s: columns cast because the platform declares them anew: %s.", place, kinds)
+    if misfit:
+        misfits.append(
+            f"{misfit} rows of {place} do not fit a column declared anew ({kinds}) and are missing from the clean "
+            "tables: give the new kind a name of its own in the platform's columns; the lake keeps the values."
+        )
+    return ", ".join(values), source
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 def _count(commits: Iterable[Commit], entity: Entity) -> dict[datetime, int]:

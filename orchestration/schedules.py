@@ -2,15 +2,20 @@
 there is to do, says why it does nothing, and asks nobody else: after an outage the missing hours fill themselves.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterRunStatus
 
-from extractors.lake import HOUR_FORMAT
-from extractors.platform import Platform, floor_hour
+from extractors.history import progress
+from extractors.lake import HOUR_FORMAT, Tracked
+from extractors.plan import LOOK_BACK, backoff
+from extractors.platform import Platform, floor_hour, instant
 from orchestration.assets import Hours, Reading, partition_of
+from orchestration.communities import unfinished
+from orchestration.community_assets import HISTORY_TAG
+from orchestration.imports import has_news, import_job
 from orchestration.pipeline import Pipeline
 from orchestration.upkeep import upkeep_job
 from orchestration.warehouse import WarehouseBusyError
@@ -22,12 +27,31 @@ UNDER_WAY = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
-LOOK_BACK = timedelta(days=8)  # an hour is read again a week after its end
 Tick = dg.RunRequest | dg.SkipReason
 
 
+class Look:
+    """What is wanted: of all time at the first look of a process and of a day, and again as long as that finds older
+    hours and they change; else of the last days, because a year's commits take seconds to read."""
+
+    def __init__(self, wanted: Callable[[bool], list[datetime]]) -> None:
+        self._wanted = wanted
+        self._done: date | None = None
+        self._older: list[datetime] = []
+
+    def __call__(self, now: datetime) -> list[datetime]:
+        everything = self._done != now.date()
+        hours = self._wanted(everything)
+        if everything:
+            older = [hour for hour in hours if hour < now - LOOK_BACK]
+            if not older or older == self._older:
+                self._done = now.date()
+            self._older = older
+        return hours
+
+
 def ingest_schedules(platform: Platform, pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
-    """The platform's own job, so that a dead platform stops nobody; where asked for, a poll of the open hour too."""
+    """The platform's own job, so that a dead platform stops nobody; the poll of the open hour; the past."""
     name = f"ingest_{platform.name}"
     op = f"lake__{platform.name}"
     job = dg.define_asset_job(
@@ -37,21 +61,20 @@ def ingest_schedules(platform: Platform, pipeline: Pipeline) -> list[dg.Schedule
         description=f"Read {platform.name} into the lake: what is missing, and what is due to be read again.",
     )
 
+    look = Look(lambda everything: pipeline.wanted(platform, everything))
+
     @dg.schedule(name=name, job=job, cron_schedule=pipeline.settings.extract_cron, default_status=_status(pipeline))
     def ingest(context: dg.ScheduleEvaluationContext) -> Tick:
-        """The closed hours that somebody followed wants read."""
+        """The closed hours that somebody tracked wants read."""
         if waiting := _under_way(context, name):
             return waiting
-        if not pipeline.lake.follows(platform.name):
-            return dg.SkipReason(f"Nobody is followed on {platform.name}.")
-        hours = pipeline.wanted(platform)
+        if not pipeline.lake.tracked(platform.name):
+            return dg.SkipReason(f"Nobody is tracked on {platform.name}.")
+        hours = look(pipeline.settings.now())
         if not hours:
             return dg.SkipReason(f"Every closed hour of {platform.name} is read, and none is due again.")
         reading = Reading(hours=[f"{hour:{HOUR_FORMAT}}" for hour in hours], refresh=False)
         return _request(context, partition_of(pipeline.closed_hour()), {op: reading})
-
-    if pipeline.settings.poll_cron is None:
-        return [ingest]
 
     @dg.schedule(
         name=f"poll_{platform.name}",
@@ -60,15 +83,56 @@ def ingest_schedules(platform: Platform, pipeline: Pipeline) -> list[dg.Schedule
         default_status=_status(pipeline),
     )
     def poll(context: dg.ScheduleEvaluationContext) -> Tick:
-        """The hour that is still open, once more."""
+        """The hour that is still open, for those who are read more often than hourly."""
         if waiting := _under_way(context, name):
             return waiting
-        if not pipeline.lake.follows(platform.name):
-            return dg.SkipReason(f"Nobody is followed on {platform.name}.")
+        if not pipeline.polled(platform):
+            return dg.SkipReason(f"Nobody on {platform.name} is to be read more often than hourly, and is due.")
         hour = floor_hour(pipeline.settings.now())
         return _request(context, partition_of(hour), {op: Reading(hours=[f"{hour:{HOUR_FORMAT}}"], refresh=False)})
 
-    return [ingest, poll]
+    return [ingest, poll, history_schedule(platform, pipeline)]
+
+
+def history_schedule(platform: Platform, pipeline: Pipeline) -> dg.ScheduleDefinition:
+    """Goes on with whoever's past is not read yet, one community of a platform at a time; makes the partitions too, so
+    that a community shows in the UI within a minute after it was tracked, wherever that was."""
+    name = f"history_{platform.name}"
+    job = dg.define_asset_job(
+        name,
+        dg.AssetSelection.assets(dg.AssetKey(["lake", f"{platform.name}_history"])),
+        executor_def=dg.in_process_executor,
+        tags={HISTORY_TAG: platform.name},
+        description=f"Go on with the past of a community of {platform.name}.",
+    )
+
+    @dg.schedule(name=name, job=job, cron_schedule="* * * * *", default_status=_status(pipeline))
+    def history(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """The next community whose past is not read."""
+        everybody = pipeline.lake.tracked(platform.name)
+        partitions = f"{platform.name}_communities"
+        if new := {one.key for one in everybody} - set(context.instance.get_dynamic_partitions(partitions)):
+            context.instance.add_dynamic_partitions(partitions, sorted(new))
+        if waiting := _under_way(context, name):
+            return waiting
+        for one in next_pasts(pipeline, everybody):
+            tick = context.scheduled_execution_time.isoformat()
+            return dg.RunRequest(run_key=f"{one.key} {tick}", partition_key=one.key)
+        return dg.SkipReason(f"Everybody's past on {platform.name} is read, or waits after a failure.")
+
+    return history
+
+
+def next_pasts(pipeline: Pipeline, everybody: Iterable[Tracked]) -> list[Tracked]:
+    """Whose past may be read now: whoever has the least of it comes first; who failed is left alone for a while."""
+    now, found = pipeline.settings.now(), []
+    for one in everybody:
+        if not unfinished(pipeline, one):
+            continue
+        past = progress(pipeline.lake, one.community)
+        if past is None or past.failed_at is None or instant(past.failed_at) + backoff(past.failures + 2) <= now:
+            found.append((past.posts if past else 0, one.tracked_at, one))
+    return [one for *_, one in sorted(found, key=lambda entry: entry[:2])]
 
 
 def transform_schedules(pipeline: Pipeline, assets: Sequence[dg.AssetsDefinition]) -> list[dg.ScheduleDefinition]:
@@ -108,6 +172,25 @@ def transform_schedules(pipeline: Pipeline, assets: Sequence[dg.AssetsDefinition
     return [transform, transform_everything]
 
 
+def import_schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
+    """Files that people drop into the folder of exports, if there is one; the next transform loads them."""
+    folder = pipeline.settings.exports
+    if folder is None:
+        return []
+    job = import_job(pipeline, folder)
+
+    @dg.schedule(name=job.name, job=job, cron_schedule=pipeline.settings.extract_cron, default_status=_status(pipeline))
+    def import_new(context: dg.ScheduleEvaluationContext) -> Tick:
+        """Whatever came or changed since the last import."""
+        if waiting := _under_way(context, job.name):
+            return waiting
+        if not has_news(pipeline, folder):
+            return dg.SkipReason(f"There is nothing new in {folder}.")
+        return dg.RunRequest(run_key=_key(context))
+
+    return [import_new]
+
+
 def upkeep_schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
     """Sweeping, once a day."""
     job = upkeep_job(pipeline)
@@ -134,5 +217,6 @@ def _request(context: dg.ScheduleEvaluationContext, partition: str, ops: dict[st
 
 
 def _under_way(context: dg.ScheduleEvaluationContext, job: str) -> dg.SkipReason | None:
+    """Why a tick does nothing while a run of the job is queued or goes on."""
     runs = context.instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNDER_WAY), limit=1)
     return dg.SkipReason(f"Run {runs[0].run_id[:8]} of {job} is still under way.") if runs else None

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from extractors.discord_api import headers as discord_headers
+from extractors.discourse_past import KEY_PREFIX, key_variable
 from extractors.pace import Pace
 
 PREFIX = "THREADLAKE_"
-KEY_PREFIX = "DISCOURSE_KEY_"
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_DAYS = 3  # how far back the partitions begin where nobody says
 
@@ -31,16 +32,19 @@ class Settings:
     start: datetime
     extract_cron: str = "25 * * * *"
     load_cron: str = "35 * * * *"
-    poll_cron: str | None = None
+    poll_cron: str = "*/10 * * * *"
     schedules_on: bool = False
     via: str | None = None
     pace: Pace | None = None
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
+    exports: Path | None = None
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    discord_token: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -59,16 +63,19 @@ class Settings:
             start=get.hour("START") or _remembered_start(home, clock_file),
             extract_cron=get.cron("EXTRACT_CRON", cls.extract_cron),
             load_cron=get.cron("LOAD_CRON", cls.load_cron),
-            poll_cron=get.cron("POLL_CRON", "") or None,
+            poll_cron=get.cron("POLL_CRON", cls.poll_cron),
             schedules_on=get.switch("SCHEDULES"),
             via=get.url("VIA"),
             pace=get.pace("PACE"),
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
+            exports=get.path("EXPORTS", home) if get("EXPORTS") else None,
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
+            discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
         )
 
     @property
@@ -95,12 +102,14 @@ class Settings:
         """The headers that log in to each of these hosts that has a key in the environment."""
         found = {}
         for host in set(hosts):
-            value = self.discourse_keys.get(KEY_PREFIX + re.sub(r"[^A-Z0-9]", "_", host.upper()), "")
+            value = self.discourse_keys.get(key_variable(host) or "", "")
             user, colon, key = value.partition(":")
             if colon:
                 found[host] = {"Api-Key": key, "Api-Username": user}
             elif value:
                 found[host] = {"User-Api-Key": value}
+            elif host == "discord.com" and self.discord_token:
+                found[host] = discord_headers(self.discord_token)
         return found
 
 
@@ -188,6 +197,13 @@ def parse_hour(text: str, what: str) -> datetime:
         raise SettingsError(f"{what} must be an ISO date or time such as 2026-11-22T13, not {text!r}.") from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _bot_token(value: str) -> str | None:
+    try:
+        return value if value and discord_headers(value) else None
+    except ValueError as problem:
+        raise SettingsError(f"DISCORD_TOKEN must be a bot's. {problem}") from None
 
 
 def _remembered_start(home: Path, clock_file: Path | None) -> datetime:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from extractors.lake import HOUR_FORMAT
+from extractors.plan import first_hour
 from orchestration.pipeline import Pipeline
 from orchestration.raw import WarehouseError
 
@@ -25,17 +26,17 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def status(pipeline: Pipeline) -> str:
-    """Who is followed, what the lake has of them, and how much of it is merged."""
+    """Who is tracked, what the lake has of them, and how much of it is merged."""
     rows = []
     for platform in pipeline.platforms:
         commits = pipeline.lake.commits(platform.name)
-        for follow in pipeline.lake.follows(platform.name):
-            mine = [commit.communities[follow.key] for commit in commits if follow.key in commit.communities]
-            closed = [commit.hour for commit in commits if commit.closes(follow.key)]
+        for tracked in pipeline.lake.tracked(platform.name):
+            mine = [commit.communities[tracked.key] for commit in commits if tracked.key in commit.communities]
+            closed = [commit.hour for commit in commits if commit.closes(tracked.key)]
             rows.append(
                 [
-                    follow.key,
-                    f"{follow.since:{HOUR_FORMAT}}",
+                    tracked.key,
+                    f"{first_hour(tracked, pipeline.settings.start):{HOUR_FORMAT}}",
                     f"{max(closed):{HOUR_FORMAT}}" if closed else None,
                     len(set(closed)),
                     sum(receipt.posts for receipt in mine),
@@ -50,13 +51,14 @@ def status(pipeline: Pipeline) -> str:
 def _warehouse(pipeline: Pipeline) -> str:
     try:
         with pipeline.warehouse.open(read_only=True, patience=30) as connection:
-            tables = connection.execute(
-                "select schema_name || '.' || table_name, estimated_size from duckdb_tables() "
+            names = connection.execute(
+                "select schema_name || '.' || table_name from duckdb_tables() "
                 "where schema_name in ('raw', 'clean', 'marts') order by 1"
             ).fetchall()
+            rows = [(name, *connection.execute(f"select count(*) from {name}").fetchall()[0]) for (name,) in names]
     except WarehouseError as problem:
         return str(problem)
-    return f"Warehouse {pipeline.settings.warehouse}\n\n{table(['table', 'rows, about'], tables)}"
+    return f"Warehouse {pipeline.settings.warehouse}\n\n{table(['table', 'rows'], rows)}"
 
 
 def _cell(value: Any) -> str:

@@ -72,7 +72,7 @@ class Supervisor:
         )
         self._wait_for(socket.AF_UNIX, str(place), "code server")
         target = ["--workspace", str(self.settings.dagster_home / "workspace.yaml")]
-        self._spawn("daemon", [sys.executable, "-m", "dagster._daemon", "run", *target])
+        self._spawn("daemon", [sys.executable, "-m", "orchestration.daemon", "run", *target])
         web = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(self.port)]
         self._spawn("web", [*web, *target, "--uvicorn-log-level", "warning"])
         self._wait_for(socket.AF_INET, ("127.0.0.1", self.port), "web server")
@@ -121,12 +121,14 @@ class Supervisor:
         self.children.clear()
 
     def _processes(self, name: str) -> list[psutil.Process]:
-        """A child and its descendants, if it lives."""
+        """A child and its descendants, if it lives; without Python's resource trackers, which heed no signal and end
+        with whom they serve."""
         child = self.children.get(name)
         with suppress(psutil.Error):
             if child is not None and child.poll() is None:
                 process = psutil.Process(child.pid)
-                return [process, *process.children(recursive=True)]
+                descendants = process.children(recursive=True)
+                return [process, *(one for one in descendants if "resource_tracker" not in " ".join(one.cmdline()))]
         return []
 
 

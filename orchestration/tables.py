@@ -35,7 +35,8 @@ OBSERVATIONS = pa.schema(
         ("loaded_at", TIMESTAMP),
     ]
 )
-"""One row per commit and community. `bytes` as they travelled, `waited` in seconds."""
+"""One row per commit and community. `source`: `api`; `history` for a chunk of the past and `export` for a file, which
+say nothing of the hour. `bytes` as they travelled, `waited` in seconds."""
 
 
 def raw_schema(platform: Platform, entity: Entity) -> pa.Schema:
@@ -56,7 +57,7 @@ def observations(commits: Iterable[Commit], loaded_at: datetime) -> pa.Table:
                     "platform": commit.platform,
                     "community": key,
                     "run_id": commit.run_id,
-                    "source": "api",
+                    "source": "history" if receipt.history else receipt.source,
                     "hour": commit.hour,
                     "observed_at": commit.observed_at,
                     "loaded_at": loaded_at,

@@ -10,7 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration.assets import SINGLE_RUN, WAREHOUSE_POOL, Hours, hours_of, show
-from orchestration.dbt import Node, explain, failed
+from orchestration.dbt import DAILY, Node, explain, failed
 from orchestration.pipeline import Pipeline
 
 
@@ -41,6 +41,7 @@ def transform_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefiniti
 
     @dbt_assets(
         manifest=manifest,
+        exclude=DAILY,  # the daily upkeep runs them
         name="dbt",
         dagster_dbt_translator=translator,
         partitions_def=partitions,

@@ -64,7 +64,8 @@ def upkeep_job(pipeline: Pipeline) -> dg.JobDefinition:
 
 def sweep(pipeline: Pipeline, platform: Platform) -> int:
     """Finish what a killed rewrite left, delete what no commit names; return how many objects went."""
-    done = pipeline.lake.finish_rewrites(platform.name)
+    with pipeline.rewriting(platform):
+        done = pipeline.lake.finish_rewrites(platform.name)
     return done + len(pipeline.lake.sweep(platform, datetime.now(UTC) - ORPHANS_AFTER))
 
 
@@ -101,9 +102,10 @@ def reparse(pipeline: Pipeline, platform: Platform) -> Iterator[Commit]:
     """Parse the quarantined records of every commit again; yield the commits that got better."""
     from extractors.records import parse_again
 
-    pipeline.lake.finish_rewrites(platform.name)
-    for commit in pipeline.lake.commits(platform.name):
-        if any(receipt.parse_errors for receipt in commit.communities.values()):
-            changed = pipeline.lake.rewrite(commit, lambda entity, old: parse_again(platform, entity, old))
-            if changed is not None:
-                yield changed
+    with pipeline.rewriting(platform):
+        pipeline.lake.finish_rewrites(platform.name)
+        for commit in pipeline.lake.commits(platform.name):
+            if any(receipt.parse_errors for receipt in commit.communities.values()):
+                changed = pipeline.lake.rewrite(commit, lambda entity, old: parse_again(platform, entity, old))
+                if changed is not None:
+                    yield changed

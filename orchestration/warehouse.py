@@ -8,15 +8,18 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from extractors.discord import Discord
+from extractors.imports import RUN
 from extractors.lake import Lake
 from extractors.platform import Platform
-from orchestration.raw import ENTITIES, Loaded, WarehouseError, committed, delete_hours, exists, replace_partitions
+from extractors.records import entities
+from orchestration.raw import Loaded, WarehouseError, committed, delete_hours, exists, replace_partitions
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,7 +115,7 @@ class Warehouse:
     def load(self, lake: Lake, platforms: Sequence[Platform], hours: Iterable[datetime], now: datetime) -> Loaded:
         """Replace the partitions of these hours from all that the lake has committed of them, in one transaction.
 
-        Raises WarehouseError where a column changed its type.
+        A column that changed its kind is cast. Raises WarehouseError where a file cannot be read.
         """
         hours = sorted(set(hours))
         with self.open() as connection:
@@ -136,12 +139,15 @@ class Warehouse:
     def unmerged(
         self, lake: Lake, platforms: Sequence[Platform], since: datetime | None, patience: float | None = None
     ) -> list[datetime]:
-        """The hours since then with commits that dbt has not merged. Hours whose every new commit is empty
-        only ride along with others: alone they are no reason to run."""
+        """The hours since then, and of imported files all, with commits that dbt has not merged. Hours whose every new
+        commit is empty and tells no error only ride along with others: alone they are no reason to run."""
         commits = [commit for platform in platforms for commit in lake.commits(platform.name, since)]
+        if since is not None and Discord.name in {platform.name for platform in platforms}:
+            commits += lake.commits(Discord.name, None, since, runs=RUN)  # people export what is as old as they like
         merged = self.merged(since, patience)
         new = [commit for commit in commits if commit.name not in merged]
-        return sorted({commit.hour for commit in new}) if any(commit.rows for commit in new) else []
+        reason = any(commit.rows or any(receipt.error for receipt in commit.communities.values()) for commit in new)
+        return sorted({commit.hour for commit in new}) if reason else []
 
     def merged(self, since: datetime | None = None, patience: float | None = None) -> set[str]:
         """The names of the commits whose rows are in the clean tables."""
@@ -150,9 +156,45 @@ class Warehouse:
         with self.open(read_only=True, patience=patience) as connection:
             if not exists(connection, "clean", "observations"):
                 return set()
-            query = "select distinct commit_id from clean.observations where hour >= $since"
+            query = f"""
+                select distinct commit_id from clean.observations where hour >= $since or run_id like '{RUN}%'
+            """
             found = connection.execute(query, {"since": since or datetime(1970, 1, 1, tzinfo=UTC)})
             return {name for (name,) in found.fetchall()}
+
+    def purge(self, key: str, renamed: Mapping[str, str | None]) -> tuple[int, bool]:
+        """Delete a community's rows from every table, and give what is merged its commits' new names; return how many
+        rows there were, and whether there are authors to be worked out anew."""
+        if not self.path.exists():
+            return 0, False
+        rows = 0
+        with self.open() as connection:
+            tables = connection.execute(
+                "select table_schema, table_name from information_schema.columns join information_schema.tables "
+                "using (table_catalog, table_schema, table_name) where column_name = 'community' "
+                "and table_type = 'BASE TABLE' and table_catalog = current_database()"
+            ).fetchall()
+            connection.begin()
+            for schema, table in tables:
+                statement = f'delete from "{schema}"."{table}" where community = $key'
+                (deleted,) = connection.execute(statement, {"key": key}).fetchone() or (0,)
+                rows += deleted
+            names = [[old, new] for old, new in renamed.items() if new]
+            for schema in ("raw", "clean"):
+                if names and exists(connection, schema, "observations"):
+                    connection.execute(
+                        f"update {schema}.observations as known set commit_id = fresh.pair[2] "
+                        "from (select unnest($names) as pair) as fresh where known.commit_id = fresh.pair[1]",
+                        {"names": names},
+                    )
+            authors = exists(connection, "clean", "author_names") and exists(connection, "clean", "authors")
+            if authors:  # whom nobody else's posts show
+                connection.execute(
+                    "delete from clean.authors where key_number not in (select key_number from clean.author_names)"
+                )
+            connection.commit()
+            connection.execute("checkpoint")  # so that the file does not keep what was deleted
+            return rows, authors
 
     def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
         """Delete raw partitions that were loaded before then and are merged; return how many. The lake keeps all."""
@@ -170,7 +212,7 @@ class Warehouse:
             connection.begin()
             for platform in platforms:
                 hours = [hour for name, hour in old if name == platform.name]
-                for entity in ENTITIES:
+                for entity in entities(platform):
                     if hours and exists(connection, "raw", f"{platform.name}_{entity}"):
                         delete_hours(connection, f"raw.{platform.name}_{entity}", hours)
                 if hours:

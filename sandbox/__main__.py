@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sandbox.discourse_world import FORUMS
 from sandbox.fourchan_world import BOARDS
+from sandbox.lemmy_world import COMMUNITIES
 from sandbox.recorded import RecordedDiscourse, RecordedFourchan, RecordedVersions
 from sandbox.server import Sandbox
 from sandbox.site import Site
@@ -19,6 +20,7 @@ A platform's URL https://HOST/PATH is served at http://127.0.0.1:PORT/HOST/PATH.
 The invented world has the 4chan boards {", ".join(BOARDS)} on a.4cdn.org, their FoolFuuka archive on
 archive.example (on shifted.example with New York's wall clock for UTC), and the Discourse forums
 {", ".join(FORUMS)}; private.example wants the header "Api-Key: sandbox-key".
+Lemmy's instances have the communities {", ".join(COMMUNITIES)}.
 
 Clock, faults, limits and counters can be set and read under /_sandbox/: clock, faults, limits, requests, health.
 

@@ -4,11 +4,13 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import Any, Literal, get_args
 
 import orjson
 
-from sandbox.site import HTML, TEXT, Request, Response
+from sandbox import mods_de_xml
+from sandbox.site import HTML, JSON, TEXT, Request, Response
 
 Kind = Literal[
     "429",  # with Retry-After
@@ -138,8 +140,12 @@ def _page(title: str) -> bytes:
 
 
 def _edited(response: Response, edit: Callable[[Any], Any]) -> Response:
-    """Whatever is not JSON with status 200 stays as it is."""
+    """Whatever is not JSON or XML with status 200 stays as it is. Of XML, the list of records is edited."""
     if response.status != 200 or not response.body:
+        return response
+    if response.content_type == mods_de_xml.XML:
+        return replace(response, body=mods_de_xml.edited(response.body, edit))
+    if response.content_type != JSON:
         return response
     return replace(response, body=orjson.dumps(edit(orjson.loads(response.body))))
 
@@ -153,12 +159,14 @@ def _children(node: Any) -> list[Any]:
 
 
 def _spoil_first(document: Any, field: str, value: Any) -> Any:
-    """Breadth first, so that it is a post, not an author inside of one."""
+    """Breadth first, so that it is a post, not an author inside of one. A dot leads to a field inside of a field."""
+    *path, name = field.split(".")
     level = [document]
     while level:
         for node in level:
-            if isinstance(node, dict) and field in node and _is_record(node):
-                node[field] = value
+            inside = reduce(lambda outer, part: outer.get(part) if isinstance(outer, dict) else None, path, node)
+            if _is_record(node) and isinstance(inside, dict) and name in inside:
+                inside[name] = value
                 return document
         level = [child for node in level for child in _children(node)]
     return document

@@ -1,4 +1,4 @@
-"""How many requests a host takes in how much time, and how Discourse says that it was too many."""
+"""How many requests a host takes in how much time, and how a platform says that it was too many."""
 
 import threading
 from collections import defaultdict, deque
@@ -10,12 +10,14 @@ import orjson
 
 from sandbox.site import TEXT, Request, Response
 
+RATE_LIMIT_ERROR = "rate_limit_error"
 SLOW_DOWN = b"Slow down, you're making too many requests.\n"
 
 
 @dataclass(frozen=True)
 class Limit:
-    """So many `requests` in any `seconds` of real time. `code` is one of Discourse's, like `ip_10_secs_limit`."""
+    """So many `requests` in any `seconds` of real time. `code` is one of Discourse's, like `ip_10_secs_limit`, or
+    Lemmy's `rate_limit_error`, which is a 400 without a word of when."""
 
     requests: int
     seconds: float
@@ -36,7 +38,7 @@ class Limits:
             self._taken[host].clear()
 
     def check(self, request: Request, monotonic: float) -> Response | None:
-        """None if the request may pass, else the 429."""
+        """None if the request may pass, else the refusal."""
         if request.host not in self._limits:
             return None
         with self._lock:
@@ -54,6 +56,8 @@ class Limits:
 
 
 def _refusal(limit: Limit, wait: int) -> Response:
+    if limit.code == RATE_LIMIT_ERROR:
+        return Response(400, orjson.dumps({"error": RATE_LIMIT_ERROR}))
     headers = {"Retry-After": str(wait), "Discourse-Rate-Limit-Error-Code": limit.code}
     if "api_key" in limit.code:
         error = "You’ve performed this action too many times, please try again later."

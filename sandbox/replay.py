@@ -46,8 +46,8 @@ def everything(folder: Path, home: Path) -> int:
     forum = RecordedDiscourse(sorted((folder / "discourse" / "delvingbitcoin").glob("*.ndjson.gz")))
     with _served([boards, forum], now, home):
         for board in ("po", "an", "out", "ck"):
-            threadlake(["follow", f"fourchan:{board}"])
-        threadlake(["follow", FORUM])
+            threadlake(["track", f"fourchan:{board}"])
+        threadlake(["track", FORUM])
         hour = f"{now - HOUR:%Y-%m-%dT%H}"
         return (
             threadlake(["crawl", "--platform", "fourchan", "--since", hour])
@@ -62,9 +62,9 @@ def versions(folder: Path, home: Path) -> int:
     site = RecordedVersions(sorted((folder / "discourse" / "delvingbitcoin_versions").glob("*.ndjson.gz")))
     moments = site.captured_at
     with _served([site], moments[0], home) as sandbox:
-        threadlake(["follow", FORUM])
+        threadlake(["track", FORUM])
         pipeline = Pipeline.of(Settings.from_env())
-        platform, community = pipeline.platform("discourse"), pipeline.lake.follows()[0].community
+        platform, community = pipeline.platform("discourse"), pipeline.lake.tracked()[0].community
         for number, moment in enumerate(moments):
             sandbox.now = moment
             hours = {datetime.fromisoformat(post["created_at"]).replace(minute=0, second=0, microsecond=0)

@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 
-from sandbox import discourse_world, fourchan_world
+from sandbox import discord_world, discourse_world, fourchan_world, lemmy_world, mods_de_world
+from sandbox.discord_guild import Guild
 from sandbox.discourse_forum import Forum, ForumSnapshot
 from sandbox.fourchan_board import Board, BoardSnapshot
 from sandbox.history import Community, PostTruth
+from sandbox.lemmy_community import LemmyCommunity
+from sandbox.mods_de_board import Board as ModsDeBoard
 
 Recipe = Callable[[int, float, int, float], Community]  # of seed, start (unix s), hours, scale
 
 COMMUNITIES: Mapping[tuple[str, str], Recipe] = {
     **{("fourchan", name): partial(fourchan_world.invent, spec) for name, spec in fourchan_world.BOARDS.items()},
     **{("discourse", host): partial(discourse_world.invent, spec) for host, spec in discourse_world.FORUMS.items()},
+    **{("discord", name): partial(discord_world.invent, only) for name, only in discord_world.COMMUNITIES.items()},
+    **{("lemmy", name): partial(lemmy_world.invent, spec) for name, spec in lemmy_world.COMMUNITIES.items()},
+    **{("mods_de", name): partial(mods_de_world.invent, spec) for name, spec in mods_de_world.BOARDS.items()},
 }
 
 
@@ -67,6 +73,21 @@ class World:
         forum = self.community("discourse", host)
         assert isinstance(forum, Forum)
         return forum
+
+    def lemmy_community(self, name: str) -> LemmyCommunity:
+        community = self.community("lemmy", name)
+        assert isinstance(community, LemmyCommunity)
+        return community
+
+    def mods_de_board(self, name: str) -> ModsDeBoard:
+        board = self.community("mods_de", name)
+        assert isinstance(board, ModsDeBoard)
+        return board
+
+    def discord_guild(self, name: str) -> Guild:
+        guild = self.community("discord", name)
+        assert isinstance(guild, Guild)
+        return guild
 
     def board(self, board: str, at: datetime) -> BoardSnapshot:
         """What a 4chan board shows at a moment."""

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from orchestration.cli import main
+from sandbox.discord import TOKEN
 from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.test_plug import COMMUNITIES, HOUR, START
@@ -44,8 +45,9 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     def build(name: str, via: str, ranges: list[tuple[str, str]]) -> Path:
         for variable, value in {"HOME": tmp_path / name, "VIA": via, "CLOCK": tmp_path / "clock", "PACE": 3000}.items():
             monkeypatch.setenv(f"THREADLAKE_{variable}", str(value))
+        monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
         for community in COMMUNITIES:
-            assert main(["follow", community]) == 0
+            assert main(["track", community]) == 0
         for since, until in ranges:
             assert main(["run", "--refresh", "--since", since, "--until", until]) == 0
         return tmp_path / name
@@ -53,7 +55,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     return build
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_a_range_equals_hour_by_hour(tmp_path: Path, build: Callable[[str, str, list[tuple[str, str]]], Path]) -> None:
     world = World(seed=5, start=START - timedelta(hours=HOURS), hours=100, scale=0.4)
     hours = [START - HOUR * (HOURS - i) for i in range(HOURS)]

@@ -27,13 +27,21 @@
 {% macro as_number(column) %}{{ return(adapter.dispatch('as_number', 'threadlake')(column)) }}{% endmacro %}
 {% macro duckdb__as_number(column) %}{{ return("cast(" ~ column ~ " as double)") }}{% endmacro %}
 
-{# Nothing, as a text, an integer, a number, an instant or a list of texts: what a platform does not have. #}
+{# Nothing, as a text, an integer, a number, a boolean, an instant or a list of texts: what a platform does not have. #}
 {% macro nothing(kind) %}{{ return(adapter.dispatch('nothing', 'threadlake')(kind)) }}{% endmacro %}
 {% macro duckdb__nothing(kind) %}
     {%- set types = {
-        'text': 'varchar', 'integer': 'bigint', 'number': 'double', 'instant': 'timestamptz', 'texts': 'varchar[]'
+        'text': 'varchar', 'boolean': 'boolean', 'integer': 'bigint', 'number': 'double', 'instant': 'timestamptz', 'texts': 'varchar[]'
     } -%}
     {{ return("cast(null as " ~ types[kind] ~ ")") }}
+{% endmacro %}
+
+{# The JSON text of an object, from its names and the columns that hold its values. #}
+{% macro json_object(columns) %}{{ return(adapter.dispatch('json_object', 'threadlake')(columns)) }}{% endmacro %}
+{% macro duckdb__json_object(columns) %}
+    {%- set parts = [] -%}
+    {%- for name, column in columns.items() -%}{%- do parts.append("'" ~ name ~ "', " ~ column) -%}{%- endfor -%}
+    {{ return("cast(json_object(" ~ parts | join(", ") ~ ") as varchar)") }}
 {% endmacro %}
 
 {# An instant from seconds since 1970. #}

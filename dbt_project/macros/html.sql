@@ -6,3 +6,12 @@
     {%- endfor -%}
     {{ return(expression.sql) }}
 {%- endmacro %}
+
+{# A URL as a site writes it, with or without its own scheme and host, in full. #}
+{% macro absolute_url(expression) -%}
+    case
+        when {{ expression }} like '//%' then 'https:' || {{ expression }}
+        when {{ expression }} like '/%' then 'https://' || instance || {{ expression }}
+        else {{ expression }}
+    end
+{%- endmacro %}

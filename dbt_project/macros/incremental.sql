@@ -29,11 +29,12 @@
 {%- endmacro %}
 
 {# A condition on `known` rows: those in the partitions that the new rows of this run touch, by name. The model says in its
-   `meta` where new rows come from (`rows`), what both are partitioned by (`partition`), and on which `side` of the boundary
-   it is. #}
+   `meta` where new rows come from (`rows`), what both are partitioned by (`partition`, if at all), and on which `side` of the
+   boundary it is. #}
 {% macro in_touched(side=none) %}
     {%- if not execute -%}{{ return('false') }}{%- endif -%}
     {%- set meta = config.get('meta') -%}
+    {%- if meta.partition is none -%}{{ return('true') }}{%- endif -%}
     {%- set hours = hours_of(ref(meta.rows), meta.partition, side or meta.side) -%}
     {{ return(in_partitions('known.' ~ meta.partition, hours)) }}
 {% endmacro %}

@@ -51,10 +51,14 @@
 
 {% macro clean_thread_columns() %}{{ return(thread_columns() + seen_columns() + ['deleted_at']) }}{% endmacro %}
 
-{# The order in which states of one key win: the living before the gone, api before archive and export, then the last
-   observed. The rest decides ties, and is the same wherever it is computed. #}
-{% macro winning_order() -%}
+{# The order in which states of one key win: the living before the gone, the later edit, where `columns` has its time (it only
+   grows), api before archive and export, then the last observed. The rest decides ties, and is the same wherever it is
+   computed. #}
+{% macro winning_order(columns) -%}
     case when seen.last_seen_at is null then 0 else 1 end desc,
+    {% if 'platform_edited_at' in columns -%}
+    {{ edit_time('seen.platform_edited_at') }} desc,
+    {% endif -%}
     {{ source_rank('seen.source') }} desc,
     seen.observed_at desc,
     seen.run_id desc,
@@ -76,6 +80,11 @@
     case when {{ column }} = 'api' then 1 else 0 end
 {%- endmacro %}
 
+{# When it was last edited, as something to compare: what was never edited is older than any edit. #}
+{% macro edit_time(column) -%}
+    coalesce({{ column }}, {{ instant('1970-01-01 00:00:00+00') }})
+{%- endmacro %}
+
 {# Joins all states of a key, from the relation or CTE `states`, into one. #}
 {% macro latest(states, key, columns) -%}
     select
@@ -86,7 +95,7 @@
         max(seen.last_seen_at) over (partition by seen.{{ key | join(', seen.') }}) as last_seen_at,
         max(seen.gone_at) over (partition by seen.{{ key | join(', seen.') }}) as gone_at
     from {{ states }} as seen
-    qualify row_number() over (partition by seen.{{ key | join(', seen.') }} order by {{ winning_order() }}) = 1
+    qualify row_number() over (partition by seen.{{ key | join(', seen.') }} order by {{ winning_order(columns) }}) = 1
 {%- endmacro %}
 
 {# When it was deleted: seen gone after the winner was observed. Seen and gone at the same moment counts as there. #}
@@ -109,7 +118,7 @@
     left join (
         select
             {{ post_key() | join(', ') }},
-            count(*) as version_count,
+            count(distinct content_hash) as version_count,
             max(first_seen_at) as last_version_at
         from {{ versions }}
         group by {{ post_key() | join(', ') }}
@@ -125,18 +134,21 @@
     from {{ states }}
 {%- endmacro %}
 
-{# What a version of a post carries besides the times it was seen. #}
+{# What a version of a post has from the observation that wins. #}
 {% macro version_columns() %}
     {{ return([
         'platform', 'instance', 'community', 'thread_id', 'post_id', 'key_number',
         'title', 'text', 'payload', 'content_hash', 'source', 'run_id',
-        'created_at', 'created_hour',
+        'created_at', 'created_hour', 'platform_edited_at', 'observed_at',
     ]) }}
 {% endmacro %}
 
-{# The versions of posts, from states that are one content each. Only a key's best source counts, before anything is added
-   up; all versions of a key stand in the partition of its last one. #}
+{# The versions of posts, from states that are one content each, as the platform or as others have it. What others have counts
+   where the platform was never read, or when it was edited later than all that the platform showed; of equal words of theirs
+   only those of the latest edit are added up, because earlier ones may have been dropped before. All versions of a key stand
+   in the partition of its last one. #}
 {% macro finished_versions(states) -%}
+    {%- set version = 'partition by seen.' ~ post_key() | join(', seen.') ~ ', seen.content_hash, ' ~ source_rank('seen.source') -%}
     select
         {%- for column in version_columns() if column not in ['created_at', 'created_hour'] %}
         versions.{{ column }},
@@ -154,23 +166,26 @@
             {%- for column in version_columns() %}
             seen.{{ column }},
             {%- endfor %}
-            min(seen.first_seen_at) over (
-                partition by seen.{{ post_key() | join(', seen.') }}, seen.content_hash
-            ) as first_seen_at,
-            seen.last_seen_at,
-            row_number() over (partition by seen.{{ post_key() | join(', seen.') }} order by {{ winning_order() }}) as place,
+            {%- for name, column in [('min', 'first_seen_at'), ('max', 'last_seen_at')] %}
+            {{ name }}(seen.{{ column }}) over ({{ version }}, seen.others_edited_at) as {{ column }},
+            {%- endfor %}
             row_number() over (
-                partition by seen.{{ post_key() | join(', seen.') }}, seen.content_hash order by {{ winning_order() }}
-            ) as place_in_version
+                partition by seen.{{ post_key() | join(', seen.') }} order by {{ winning_order(version_columns()) }}
+            ) as place,
+            row_number() over ({{ version }} order by {{ winning_order(version_columns()) }}) as place_in_version
         from (
             select
                 {{ version_columns() | join(', ') }},
-                last_seen_at as observed_at, first_seen_at, last_seen_at
+                first_seen_at,
+                last_seen_at,
+                case when {{ source_rank('source') }} = 0 then {{ edit_time('platform_edited_at') }} end as others_edited_at
             from {{ states }}
             where last_seen_at is not null
             qualify
-                {{ source_rank('source') }}
-                = max({{ source_rank('source') }}) over (partition by {{ post_key() | join(', ') }})
+                {{ source_rank('source') }} = 1
+                or coalesce({{ edit_time('platform_edited_at') }} > max(
+                    case when {{ source_rank('source') }} = 1 then {{ edit_time('platform_edited_at') }} end
+                ) over (partition by {{ post_key() | join(', ') }}), true)
         ) as seen
     ) as versions
     where versions.place_in_version = 1

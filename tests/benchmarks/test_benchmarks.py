@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.crawl import NAMES, PLATFORMS, run
+from benchmarks.crawl import HISTORIES, NAMES, PLATFORMS, TARGETS, run
 from benchmarks.server import served
 from benchmarks.sides import payloads
 
@@ -37,10 +37,19 @@ def test_all_sides_write_the_same_posts(platform: str, server: str, tmp_path: Pa
     assert wrote["threadlake"] == wrote["dlt-rest-api"] == wrote["dlt-arrow"]
 
 
+@pytest.mark.parametrize("platform", HISTORIES)
+def test_the_whole_past_is_the_same_posts(platform: str, server: str, tmp_path: Path) -> None:
+    assert run("threadlake-history", platform, server, out=tmp_path / "past").posts == POSTS
+    run("threadlake", platform, server, out=tmp_path / "day")
+    past = list(payloads(tmp_path / "past"))
+    assert len(past) == POSTS and dict(past) == dict(payloads(tmp_path / "day"))
+
+
 def test_each_target_names_sides_that_run() -> None:
     done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], capture_output=True, text=True, check=True)
     for name in ("crawl", "latency", "memory", "merge", "hour"):
         assert f"\n  {name} " in done.stdout
     refused = subprocess.run([sys.executable, "-m", "benchmarks", "nothing"], capture_output=True, text=True)
     assert refused.returncode == 2 and "none of" in refused.stderr
-    assert {"threadlake", "threadlake-wordless", "dlt-rest-api", "dlt-arrow"} <= NAMES.keys()
+    assert TARGETS.keys() == set(PLATFORMS)
+    assert {side for pairs in TARGETS.values() for pair in pairs for side in pair} <= NAMES.keys()

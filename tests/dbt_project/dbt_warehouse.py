@@ -85,7 +85,9 @@ class Warehouse:
         """What orchestration runs each hour, without its tests."""
         if hours is not None:
             variables["hours"] = list(hours)
-        return self.dbt("run", "--select", "new_posts", "new_threads", "config.materialized:incremental", **variables)
+        return self.dbt(
+            "run", "--select", "new_posts", "new_threads", "new_authors", "config.materialized:incremental", **variables
+        )
 
 
 def invoke(

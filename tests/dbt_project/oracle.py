@@ -22,9 +22,19 @@ def _tie(row: Row) -> str:
     return md5("|".join(row[part] or "" for part in parts).encode()).hexdigest()
 
 
+def _edited(row: Row) -> int:
+    return row.get("platform_edited_at") or 0
+
+
 def _order(row: Row) -> tuple[Any, ...]:
-    order = (_rank(row), row["observed_at"], row["run_id"].encode(), row["content_hash"] or "", _tie(row))
+    order = (_edited(row), _rank(row), row["observed_at"], row["run_id"].encode(), row["content_hash"] or "", _tie(row))
     return (*order, row["created_at"])
+
+
+def _counting(live: list[Row]) -> list[Row]:
+    """The platform's own rows of a post, and those of others that carry a later edit than all of these."""
+    shown = max((_edited(row) for row in live if _rank(row)), default=-1)
+    return [row for row in live if _rank(row) or _edited(row) > shown]
 
 
 def _grouped(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]:
@@ -50,15 +60,18 @@ def _state(rows: list[Row]) -> dict[str, Any]:
 
 
 def versions(rows: Iterable[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """`post_versions` by instance, post and content."""
+    """`post_versions` by instance, post, content and source."""
     found = {}
     for (instance, post), group in _grouped(_valid(rows, "post_id"), "instance", "post_id").items():
-        live = [row for row in group if not row["gone"]]
-        best = [row for row in live if _rank(row) == max(map(_rank, live))]
-        for (content,), same in _grouped(best, "content_hash").items():
+        best = _counting([row for row in group if not row["gone"]])
+        for content, rank in {(row["content_hash"], _rank(row)) for row in best}:
+            same = [row for row in best if (row["content_hash"], _rank(row)) == (content, rank)]
             last = max(same, key=_order)
-            found[instance, post, content] = {
-                **{name: last[name] for name in ("title", "text", "payload", "source", "run_id", "thread_id")},
+            if not rank:  # of theirs an earlier edit may not have counted
+                same = [row for row in same if _edited(row) == _edited(last)]
+            names = ("title", "text", "payload", "run_id", "thread_id", "platform_edited_at", "observed_at")
+            found[instance, post, content, last["source"]] = {
+                **{name: last[name] for name in names},
                 "created_at": max(best, key=_order)["created_at"],
                 "first_seen_at": min(row["observed_at"] for row in same),
                 "last_seen_at": max(row["observed_at"] for row in same),
@@ -69,16 +82,16 @@ def versions(rows: Iterable[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
 def posts(rows: Iterable[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
     """`all_posts` by instance and post."""
     rows = list(rows)
-    firsts = defaultdict(list)
-    for (instance, post, _), version in versions(rows).items():
-        firsts[instance, post].append(version["first_seen_at"])
+    firsts: dict[tuple[Any, ...], dict[str, int]] = defaultdict(dict)
+    for (instance, post, content, _), version in versions(rows).items():
+        firsts[instance, post][content] = version["first_seen_at"]
     found = {}
     for key, group in _grouped(_valid(rows, "post_id"), "instance", "post_id").items():
         state = _state(group)
         state["version_count"] = len(firsts[key])
         state["edited_at"] = state["platform_edited_at"]
         if state["edited_at"] is None and len(firsts[key]) > 1:
-            state["edited_at"] = max(firsts[key])
+            state["edited_at"] = max(firsts[key].values())
         found[key] = state
     return found
 

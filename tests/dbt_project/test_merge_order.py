@@ -23,6 +23,7 @@ CREATED = [
     datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC),  # a clock that is wrong
 ]
 NOWS = ["2026-01-15T00:00:00+00:00", "2026-02-15T00:00:00+00:00"]
+COUNTERS = {"fourchan": "replies", "discourse": "posts_count", "discord": "message_count"}
 HOURS = ["2026-01-15T10", "2026-01-15T11", "2013-05-01T12", "2026-01-14T00"]
 
 OBSERVATION = {
@@ -35,7 +36,7 @@ OBSERVATION = {
     "words": [0, 1, 2],
     "counter": [0, 1],
     "created": list(range(len(CREATED))),
-    "version": [1, 2],
+    "edited": [None, None, 1, 2, 3],  # in minutes after it was created
     "broken": [*[None] * 15, "parse_error", "created_at", "id"],
     "hour": list(range(len(HOURS))),
 }
@@ -53,7 +54,7 @@ def observation(number: int) -> dict[str, Any]:
 KINDS = math.prod(map(len, OBSERVATION.values()))
 world = st.fixed_dictionaries(
     {
-        "platform": st.sampled_from(["fourchan", "discourse"]),
+        "platform": st.sampled_from(sorted(COUNTERS)),
         # whether all observations of a key agree on when it was created
         "agree": st.booleans(),
         "observations": st.lists(st.integers(0, KINDS - 1).map(observation), min_size=3, max_size=8),
@@ -78,7 +79,8 @@ def raw_row(number: int, world: dict[str, Any], seen: dict[str, Any]) -> tuple[s
     created = CREATED[(key + number) % len(CREATED)] if world["agree"] else CREATED[seen["created"]]
     observed = SEEN + timedelta(minutes=5 * seen["minute"])
     gone, words = seen["gone"], f"words {seen['words']}"
-    edited = platform == "discourse" and entity == "posts" and seen["version"] > 1 and not gone
+    edits = platform != "fourchan" and entity == "posts" and seen["edited"] is not None and not gone
+    edited = created + timedelta(minutes=seen["edited"]) if edits else None
     row: dict[str, Any] = {
         "platform": platform,
         "instance": f"w{number}.example",
@@ -87,9 +89,7 @@ def raw_row(number: int, world: dict[str, Any], seen: dict[str, Any]) -> tuple[s
         "post_id": f"p/{key}" if entity == "posts" else None,
         "run_id": seen["run"],
         "source": seen["source"],
-        "payload": None
-        if gone
-        else f'{{"words": "{words}", "likes": {seen["counter"]}, "version": {seen["version"]}}}',
+        "payload": None if gone else f'{{"words": "{words}", "likes": {seen["counter"]}, "edited": {seen["edited"]}}}',
         "parse_error": None,
         "text": None if gone else words,
         "content_hash": None if gone else f"hash of {words}",
@@ -99,9 +99,9 @@ def raw_row(number: int, world: dict[str, Any], seen: dict[str, Any]) -> tuple[s
         "hour": datetime.strptime(HOURS[seen["hour"]], "%Y-%m-%dT%H").replace(tzinfo=UTC),
     }
     if not gone and entity == "threads":
-        row["replies" if platform == "fourchan" else "posts_count"] = seen["counter"] + 1
+        row[COUNTERS[platform]] = seen["counter"] + 1
     if edited:
-        row |= {"version": 2, "updated_at": created + timedelta(minutes=1)}
+        row |= {"edited_timestamp": edited} if platform == "discord" else {"version": 2, "updated_at": edited}
     if seen["broken"] == "parse_error":
         row["parse_error"] = "no is not a number"
     elif seen["broken"] == "created_at":
@@ -112,8 +112,8 @@ def raw_row(number: int, world: dict[str, Any], seen: dict[str, Any]) -> tuple[s
         "title": None,
         "created_at": micro(row["created_at"]) if row["created_at"] else None,
         "observed_at": micro(observed),
-        "platform_edited_at": micro(row["updated_at"]) if edited else None,
-        "reply_count": (seen["counter"] + (platform == "fourchan")) if entity == "threads" and not gone else None,
+        "platform_edited_at": micro(edited) if edited else None,
+        "reply_count": (seen["counter"] + (platform != "discourse")) if entity == "threads" and not gone else None,
     }
     return f"{platform}_{entity}", row, known
 
@@ -132,7 +132,7 @@ def by_key(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], dic
 def compare(warehouse: Warehouse, known: dict[str, list[dict[str, Any]]], only: list[dict[str, Any]] | None) -> None:
     expectations = [
         ("all_posts", ("instance", "post_id"), oracle.posts(known["posts"])),
-        ("post_versions", ("instance", "post_id", "content_hash"), oracle.versions(known["posts"])),
+        ("post_versions", ("instance", "post_id", "content_hash", "source"), oracle.versions(known["posts"])),
         ("all_threads", ("instance", "thread_id"), oracle.threads(known["threads"])),
         ("thread_snapshots", ("instance", "thread_id", "snapshot_hour"), oracle.snapshots(known["threads"])),
     ]

@@ -10,12 +10,21 @@ import pytest
 from dbt.cli.main import dbtRunner
 from dbt_warehouse import HOURLY, PROJECT, SOURCES, Warehouse, invoke, manifest
 
+from extractors.discord import Discord
 from extractors.discourse import Discourse
 from extractors.fourchan import Fourchan
+from extractors.lemmy import Lemmy
+from extractors.mods_de import ModsDe
 from extractors.platform import Entity
 from orchestration.tables import OBSERVATIONS, raw_schema
 
-PLATFORMS = {"fourchan": Fourchan(), "discourse": Discourse()}
+PLATFORMS = {
+    "fourchan": Fourchan(),
+    "discourse": Discourse(),
+    "discord": Discord(),
+    "lemmy": Lemmy(),
+    "mods_de": ModsDe(),
+}
 NOW = "2026-01-15T00:00:00+00:00"
 HOUR = "2026-01-15T10"
 INCREMENTAL = (
@@ -86,6 +95,18 @@ def test_every_model_says_what_it_is() -> None:
         if "clean" in model.fqn:
             assert model.config.contract.enforced
             assert model.config.materialized == "view" or model.config.full_refresh is False
+
+
+def test_an_hourly_test_reads_no_whole_table() -> None:
+    """It names the partitions of the new rows, or is about what an hour has; everything else is tagged daily."""
+    hourly = [n for n in manifest().nodes.values() if n.resource_type == "test" and "daily" not in n.tags]
+    assert len(hourly) > 10
+    for test in hourly:
+        said = test.test_metadata.kwargs
+        model = manifest().nodes[test.attached_node].name
+        assert said.get("rows") or model.startswith("new_") or model == "history_boundary", test.name
+        if test.test_metadata.name == "unique_key":
+            assert said.get("partition"), test.name
 
 
 def test_dialect_functions_stand_in_one_file() -> None:
@@ -191,6 +212,39 @@ def test_the_key_tests_find_what_stands_twice(warehouse: Warehouse) -> None:
         assert not done.success
         failed = {result.node.name for result in done.result.results if result.status == "fail"}
         assert failed == {"posts_key", "threads_key", "threads_side"}
+
+
+@pytest.mark.parametrize("export_first", [True, False])
+def test_an_export_counts_where_it_has_a_later_edit(warehouse: Warehouse, export_first: bool) -> None:
+    """In whatever order they arrive; the platform's next reading puts it in its place again."""
+    observed = "2026-01-15T10:30:00+00:00"
+
+    def message(words: str, source: str, edited: str | None, **fields: Any) -> dict[str, Any]:
+        common = {"platform": "discord", "instance": "discord.com", "community": "discord:1/2", "thread_id": "2"}
+        told = {"run_id": source, "source": source, "gone": False, "text": words, "content_hash": words}
+        times = {"created_at": observed, "observed_at": observed, "hour": f"{HOUR}:00:00+00"}
+        return common | told | times | {"edited_timestamp": edited} | fields
+
+    early, late, last = (f"2026-01-15T10:{minute}:00+00:00" for minute in (10, 20, 25))
+    api = [message("first", "api", None, post_id="1"), message("edited", "api", late, post_id="2")]
+    export = [
+        message("second", "export", early, post_id="1"),
+        message("before", "export", early, post_id="2"),
+        message("as edited", "export", late, post_id="2"),
+    ]
+    shown = "select post_id, text, source, version_count, edited_at is not null from clean.all_posts order by 1"
+    versions = "select post_id, content_hash from clean.post_versions order by all"
+    for rows in (export, api) if export_first else (api, export):
+        warehouse.clear_raw()
+        warehouse.load("discord_posts", rows)
+        warehouse.merge([HOUR], now=NOW)
+    assert warehouse.sql(shown) == [("1", "second", "export", 2, True), ("2", "edited", "api", 1, True)]
+    assert warehouse.sql(versions) == [("1", "first"), ("1", "second"), ("2", "edited")]
+    warehouse.clear_raw()
+    warehouse.load("discord_posts", [message("third", "api", last, post_id="1", observed_at=last)])
+    warehouse.merge([HOUR], now=NOW)
+    assert warehouse.sql(shown)[0] == ("1", "third", "api", 2, True)
+    assert warehouse.sql(versions) == [("1", "first"), ("1", "third"), ("2", "edited")]
 
 
 def test_two_keys_may_share_a_number(warehouse: Warehouse) -> None:

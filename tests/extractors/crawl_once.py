@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from extractors.crawl import crawl
-from extractors.discourse import Discourse
-from extractors.fourchan import Fourchan
 from extractors.http import Http
 from extractors.lake import Lake
 from extractors.pace import Pace
-from extractors.platform import HOUR, Platform, Window
-from extractors.platforms import recognise
+from extractors.platform import HOUR, Window
+from extractors.platforms import PLATFORMS, recognise
 from extractors.store import Folder
+from tests.extractors.crawling import SECRETS
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     now, home, first = datetime.fromisoformat(moment), Path(folder), datetime.fromisoformat(start)
     requests, milliseconds = map(int, os.environ.get("PACE", "100000 1000").split())
     pace = Pace(requests, milliseconds / 1000, in_flight=2)
-    platforms: list[Platform] = [Fourchan(pace=pace), Discourse(pace=pace)]
+    platforms = [platform(pace=pace) for platform in PLATFORMS]  # type: ignore[call-arg]
     communities = [recognise(platforms, key) for key in sys.argv[6:]]
     platform = next(p for p in platforms if p.name == communities[0].platform)
     commits = crawl(
@@ -31,7 +30,13 @@ def main() -> None:
         Window(first, first + int(hours) * HOUR),
         lake=Lake(Folder(home / "lake")),
         http=Http(
-            via=url, locks=home / "locks", user_agent="threadlake tests", clock=lambda: now, attempts=2, backoff=0
+            via=url,
+            locks=home / "locks",
+            user_agent="threadlake tests",
+            clock=lambda: now,
+            attempts=2,
+            backoff=0,
+            secrets=SECRETS,
         ),
         run_id=f"run{os.getpid():08}",
         clock=lambda: now,

@@ -10,15 +10,23 @@ import orjson
 
 from extractors import plan
 from extractors.crawl import crawl
+from extractors.discord import Discord
+from extractors.discord_api import headers
 from extractors.discourse import COUNTERS as FORUM_COUNTERS
 from extractors.discourse import Discourse
 from extractors.fourchan import COUNTERS as BOARD_COUNTERS
 from extractors.fourchan import Fourchan
 from extractors.http import Http
-from extractors.lake import Commit, Lake, Receipt
+from extractors.lake import Commit, Lake, Receipt, Tracked
+from extractors.lemmy import Lemmy
+from extractors.mods_de import ModsDe
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Entity, Platform, Window, floor_hour
 from extractors.store import Folder
+from sandbox.discord import HOST as DISCORD_HOST
+from sandbox.discord import TOKEN as DISCORD_TOKEN
+from sandbox.discord_world import GENERAL, HELP
+from sandbox.faults import Fault
 from sandbox.history import Community as Invented
 from sandbox.history import Post
 from sandbox.server import Sandbox
@@ -32,6 +40,14 @@ OUT = Community("fourchan:out", "4chan.org")
 FORUM = Community("discourse:forum.example", "forum.example")
 OLD = Community("discourse:old.example", "old.example")
 PRIVATE = Community("discourse:private.example", "private.example")
+CHAT = Community(f"discord:{GENERAL}", DISCORD_HOST)
+QUESTIONS = Community(f"discord:{HELP}", DISCORD_HOST)
+SECRETS = {DISCORD_HOST: headers(DISCORD_TOKEN)}
+FOLDING = Community("lemmy:lemmy.example/folding", "lemmy.example")
+TRAILS = Community("lemmy:old.lemmy.example/trails", "old.lemmy.example")
+MAPS = Community("lemmy:new.lemmy.example/maps", "new.lemmy.example")
+PUBLIC = Community("mods_de:14", "forum.mods.de")
+TENTS = Community("mods_de:15", "forum.mods.de")
 ARCHIVES = {"po": "https://archive.example"}
 VOLATILE = BOARD_COUNTERS | FORUM_COUNTERS | {"mood"}  # which is what a fault adds
 
@@ -43,13 +59,38 @@ def fourchan(**options: Any) -> Fourchan:
     return Fourchan(**{"pace": FAST} | options)
 
 
+def lemmy(**options: Any) -> Lemmy:
+    return Lemmy(**{"pace": FAST} | options)
+
+
 def discourse(**options: Any) -> Discourse:
     return Discourse(**{"pace": FAST} | options)
 
 
+def mods_de(**options: Any) -> ModsDe:
+    return ModsDe(**{"pace": FAST} | options)
+
+
+def track(lake: Lake, community: Community, since: datetime) -> None:
+    lake.track(Tracked(community.key, community.instance, since, since))
+
+
+def discord(**options: Any) -> Discord:
+    return Discord(**{"pace": FAST} | options)
+
+
 def client(sandbox: Sandbox, locks: Path, **options: Any) -> Http:
-    defaults = {"attempts": 2, "backoff": 0.01, "patience": 0.05, "timeout": (5, 0.5), "clock": lambda: sandbox.now}
-    return Http(**{"via": sandbox.url, "locks": locks, "user_agent": "threadlake tests"} | defaults | options)
+    defaults = {"attempts": 2, "backoff": 0.01, "patience": 0.05, "timeout": (5, 20), "clock": lambda: sandbox.now}
+    given = options.pop("secrets", {})
+    secrets = {host: {**SECRETS.get(host, {}), **given.get(host, {})} for host in {*SECRETS, *given}}
+    defaults |= {"via": sandbox.url, "locks": locks, "user_agent": "threadlake tests", "secrets": secrets}
+    return Http(**defaults | options)
+
+
+def impatient(fault: Fault) -> dict[str, Any]:
+    """Options of a client that a fault meets: it takes no huge answers, and a server that hangs is soon given up; any
+    other may be as slow as a busy machine makes it."""
+    return {"max_bytes": 1_000_000} | ({"timeout": (5, 0.5)} if fault.kind == "hang" else {})
 
 
 @dataclass
@@ -69,8 +110,12 @@ class Crawler:
     def crawl(self, window: Window, *communities: Community, refresh: bool = False) -> list[Commit]:
         self.runs += 1
         options: dict[str, Any] = {"lake": self.lake, "http": self.http, "run_id": f"run{self.runs:04}"}
-        options |= {"clock": lambda: self.sandbox.now, "scratch": self.folder / "scratch", "refresh": refresh}
+        options |= {"clock": self.clock, "scratch": self.folder / "scratch", "refresh": refresh}
         return list(crawl(self.platform, communities, window, **options))
+
+    def clock(self) -> datetime:
+        """Later in each run, as in life: the state of a board is the one that was committed last."""
+        return self.sandbox.now + timedelta(milliseconds=self.runs)
 
     def poll(self, *communities: Community) -> Commit:
         """One observation of the hour that is open."""

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from extractors.discourse_pages import Pages
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Window, floor_hour, windows
 from sandbox.discourse import KEY
@@ -18,7 +19,19 @@ from sandbox.recorded import RecordedDiscourse, RecordedVersions
 from sandbox.server import Sandbox
 from sandbox.site import Request, Response, Site, json_response
 from sandbox.world import World
-from tests.extractors.crawling import FORUM, MINUTE, OLD, PRIVATE, START, Crawler, discourse, forum_truth, hourly
+from tests.extractors.crawling import (
+    FORUM,
+    MINUTE,
+    OLD,
+    PRIVATE,
+    START,
+    Crawler,
+    discourse,
+    forum_truth,
+    hourly,
+    impatient,
+    track,
+)
 from tests.recorded import RECORDED, needs_recorded
 
 HOST = "forum.example"
@@ -63,7 +76,7 @@ def test_two_days_hour_by_hour_are_the_truth(community: Community, world: World,
     hour; revisits after one hour and after a day."""
     with Sandbox(world, now=START + 3 * HOUR) as sandbox:
         crawler = Crawler(discourse(), sandbox, tmp_path)
-        crawler.lake.follow(community, START)
+        track(crawler.lake, community, START)
         list(hourly(crawler, START + 15 * HOUR, crawler.catch_up))
         for _ in range(3):
             sandbox.now += 10 * MINUTE
@@ -95,6 +108,22 @@ def test_old_windows_are_found_by_bisecting(community: Community, crawler: Crawl
     assert len(truth.shown) > (8 if community == OLD else 100)
     opened = {shown.thread for shown in truth.shown.values() if shown.payload["post_number"] == 1}
     topics_are_right(crawler, community, opened, world)  # the others' rows come with their opening posts
+
+
+def test_a_short_page_is_not_the_end(crawler: Crawler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a plugin takes some posts out of a page."""
+    whole = {row.post_id for page in discourse().history(FORUM, START, crawler.http, None) for row in page.posts}
+    asked = Pages._posts
+    pages: list[int] = []
+
+    def short(self: Pages, before: int | None) -> list[Any]:
+        records = asked(self, before)
+        pages.append(len(records))
+        return records[:-1] if len(pages) == 3 else records
+
+    monkeypatch.setattr(Pages, "_posts", short)
+    found = {row.post_id for page in discourse().history(FORUM, START, crawler.http, None) for row in page.posts}
+    assert len(pages) > 6 and len(whole) - 1 <= len(found) and found <= whole
 
 
 @pytest.mark.parametrize("community", [FORUM, OLD], ids=lambda community: str(community.name))
@@ -200,7 +229,7 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
     window = Window(START + 9 * HOUR, START + 14 * HOUR)
     with Sandbox(world, now=window.end) as sandbox:
         in_turn = Pace(requests=100_000, seconds=1)
-        crawler = Crawler(discourse(pace=in_turn), sandbox, tmp_path, {"max_bytes": 1_000_000})
+        crawler = Crawler(discourse(pace=in_turn), sandbox, tmp_path, impatient(fault))
         if known:
             sandbox.now = window.end - HOUR
             crawler.crawl(Window(window.start, sandbox.now), FORUM)

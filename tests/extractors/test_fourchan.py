@@ -15,7 +15,7 @@ from sandbox.recorded import RecordedFourchan
 from sandbox.server import Sandbox
 from sandbox.site import Request, Response, Site, conditional
 from sandbox.world import World
-from tests.extractors.crawling import MINUTE, OUT, PO, START, Crawler, board_truth, fourchan, hourly
+from tests.extractors.crawling import MINUTE, OUT, PO, START, Crawler, board_truth, fourchan, hourly, impatient, track
 from tests.recorded import RECORDED, needs_recorded
 
 HOST = "a.4cdn.org"
@@ -46,7 +46,7 @@ def test_two_days_hour_by_hour_are_the_truth(community: Community, world: World,
     polls of one open hour."""
     with Sandbox(world, now=START + 3 * HOUR) as sandbox:
         crawler = Crawler(fourchan(), sandbox, tmp_path)
-        crawler.lake.follow(community, START)
+        track(crawler.lake, community, START)
         polls = list(hourly(crawler, START + 15 * HOUR, crawler.catch_up))
         for _ in range(3):
             sandbox.now += 10 * MINUTE
@@ -271,7 +271,7 @@ def test_a_fault_is_named_keeps_everything_else_and_heals(
     at = START + 6 * HOUR
     with Sandbox(world, now=at - HOUR) as sandbox:
         in_turn = Pace(requests=100_000, seconds=1)
-        crawler = Crawler(fourchan(pace=in_turn), sandbox, tmp_path, {"max_bytes": 1_000_000})
+        crawler = Crawler(fourchan(pace=in_turn), sandbox, tmp_path, impatient(fault))
         polls = []
         if known:
             crawler.poll(PO)

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import pickle
+import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from extractors import errors
 from extractors.http import Http, Request, Response
 from extractors.pace import Gate, Pace
 from extractors.usage import Usage
-from extractors.wire import host_of
+from extractors.wire import _public, host_of
 
 FREE = Pace(1_000_000, 1, 4)
 SECRET = "hunter2-hunter2"
@@ -109,6 +110,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Http]]:
 
     def build(**options: Any) -> Http:
         quick: dict[str, Any] = {"backoff": 0.01, "patience": 0.3, "timeout": (2, 1), "deadline": 5, "attempts": 3}
+        quick["allow"] = {"127.0.0.1", "localhost"}
         made.append(Http(locks=tmp_path, user_agent="threadlake (+https://example.org)", **(quick | options)))
         return made[-1]
 
@@ -212,6 +214,7 @@ FAULTS = {
     "503": reply(503, b"<title>Down</title>"),
     "520": reply(520),
     "429 without a word": reply(429, b"Slow down"),
+    "400 that is a limit": reply(400, b'{"error":"rate_limit_error"}'),
 }
 
 
@@ -272,6 +275,41 @@ def test_a_host_that_wants_more_than_our_patience_is_left_alone(
         with pytest.raises(errors.Unavailable, match=r"come back in 3[56]\d\d s"):
             make(patience=5).get(f"{server.url}/a", pace=FREE)
     assert len(server.seen) == 1
+
+
+def test_a_limit_of_one_route_leaves_the_others_alone(server: Server, make: Callable[..., Http]) -> None:
+    """As Discord tells it: what is left before a 429, and in a 429 whether it is a limit of all."""
+    last = {"X-RateLimit-Bucket": "b", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "0.4"}
+    server.routes["/used"] = in_turn(reply(headers=last), reply())
+    passed = reply(429, b'{"retry_after": 0.4, "global": false}', {"X-RateLimit-Bucket": "b", "Retry-After": "0.4"})
+    server.routes["/passed"] = in_turn(passed, reply())
+    everywhere = {"X-RateLimit-Global": "true", "Retry-After": "0.4", "X-RateLimit-Bucket": "b"}
+    server.routes["/global"] = in_turn(reply(429, b'{"retry_after": 0.4, "global": true}', everywhere), reply())
+    http = make(patience=5)
+
+    def seconds(path: str, route: str) -> float:
+        began = time.monotonic()
+        http.get(f"{server.url}{path}", pace=FREE, route=route)
+        return time.monotonic() - began
+
+    assert seconds("/used", "a") < 0.3
+    assert seconds("/used", "b") < 0.3 <= seconds("/used", "a")
+    waits: list[float] = []
+    for path, least in (("/passed", 0.0), ("/global", 0.2)):
+        waits.clear()
+        (other := threading.Timer(0.1, lambda: waits.append(seconds("/used", "b")))).start()
+        assert seconds(path, "c") >= 0.4
+        other.join()
+        assert least <= waits[0] < least + 0.25
+
+
+def test_a_host_that_refuses_our_key_is_asked_no_more(server: Server, make: Callable[..., Http]) -> None:
+    server.routes["/no"] = reply(401, b'{"message": "401: Unauthorized"}')
+    http = make(secrets={server.url.removeprefix("http://"): {"Authorization": SECRET}})
+    for path in ("/no", "/other"):
+        with pytest.raises(errors.Refused, match="401 with the text"):
+            http.apart().get(server.url + path, pace=FREE)
+    assert server.paths() == ["/no"]
 
 
 def test_too_large(server: Server, make: Callable[..., Http]) -> None:
@@ -473,7 +511,7 @@ from pathlib import Path
 from extractors.http import Http
 from extractors.pace import Pace
 locks, url, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-http = Http(locks=locks, user_agent="t")
+http = Http(locks=locks, user_agent="t", allow=["127.0.0.1"])
 for _, answer in http.get_all([url] * count, Pace(int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]))):
     assert answer.status == 200
 """
@@ -524,3 +562,49 @@ def test_stats_can_be_attributed(server: Server, make: Callable[..., Http]) -> N
     [(host, usage)] = http.stats.since(before).items()
     assert (host, usage.requests, usage.bytes) == (host_of(server.url), 1, 5)
     assert usage + Usage(retries=1) - usage == Usage(retries=1)
+
+
+# -- private addresses ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "10.1.2.3", "192.168.1.1", "169.254.169.254", "[::1]", "[fe80::1]", "0.0.0.0",
+             "[::ffff:127.0.0.1]", "2130706433", "[2002:7f00:1::1]", "[64:ff9b::10.0.0.1]", "224.0.0.1", "[ff0e::1]",
+             "[::127.0.0.1]"],
+)  # fmt: skip
+def test_a_private_address_is_refused_in_a_sentence(host: str, server: Server, make: Callable[..., Http]) -> None:
+    server.routes["/a"] = reply()
+    port = server.url.rpartition(":")[2]
+    with pytest.raises(errors.Refused, match=r"expected a host on the public internet, got the address .*ALLOW_HOSTS"):
+        make(allow=()).get(f"http://{host}:{port}/a", pace=FREE)
+    assert not server.seen
+
+
+def test_a_redirect_to_a_private_address_is_refused(server: Server, make: Callable[..., Http]) -> None:
+    port = server.url.rpartition(":")[2]
+    server.routes["/a"] = reply(302, b"", {"Location": f"http://localhost:{port}/b"})
+    server.routes["/b"] = reply()
+    with pytest.raises(errors.Refused, match="the address"):
+        make(allow=["127.0.0.1"]).get(f"{server.url}/a", pace=FREE)
+    assert [path for path, *_ in server.seen] == ["/a"]
+
+
+def test_a_name_that_changes_its_address_does_not_get_in(
+    server: Server, make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "64:ff9b::93.184.216.34"])
+def test_what_is_public_is_let_through(address: str) -> None:
+    assert _public(address)
+
+
+) -> None:
+    real, asked = socket.getaddrinfo, []
+
+    def rebinding(host: str, *args: Any, **options: Any) -> Any:
+        asked.append(host)
+        return real("93.184.216.34" if len(asked) == 1 else "127.0.0.1", *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    server.routes["/a"] = reply()
+    with pytest.raises(errors.Refused, match="the address 127"):
+        make(allow=()).get(f"http://rebinding.example:{server.url.rpartition(':')[2]}/a", pace=FREE)
+    assert len(asked) == 2 and not server.seen

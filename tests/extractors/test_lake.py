@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors.fourchan import Fourchan
-from extractors.lake import Commit, Lake, Receipt
+from extractors.lake import Commit, Lake, Receipt, Tracked
 from extractors.platform import HOUR, Community, Row
 from extractors.records import parse_again, table
 from extractors.store import Exists, Folder, StoreError
@@ -84,9 +84,12 @@ def test_sweeping_takes_orphans_and_replaced_states_and_nothing_else(lake: Lake)
     first, second = commit(lake, 1, state=1), commit(lake, 2, hour=NOON + HOUR, state=2)
     lake.observe("fourchan", NOON, NOON, "killed").write("posts", [rows(3)])
     (lake.store.root / "fourchan" / ".tmp-half").write_bytes(b"half")  # type: ignore[attr-defined]
+    other = lake.store.root / "lemmy" / ".tmp-half"  # type: ignore[attr-defined]
+    other.parent.mkdir()
+    other.write_bytes(b"another platform's")
     assert lake.sweep(PLATFORM, datetime.now(UTC) - timedelta(hours=1)) == []  # they may be a running crawl's
     swept = lake.sweep(PLATFORM, datetime.now(UTC) + timedelta(hours=1))
-    assert len(swept) == 3 and first.communities[PO.key].state in swept
+    assert len(swept) == 3 and other.exists() and first.communities[PO.key].state in swept
     assert [lake.table(c, "posts").num_rows for c in (first, second)] == [1, 1]
     assert lake.state("fourchan", PO) == {"commit": second.name, "n": 2}
 
@@ -146,12 +149,46 @@ def test_a_rewrite_killed_anywhere_leaves_one_truth(step: int, tmp_path_factory:
     assert len(list(lake.store.list("fourchan/posts/"))) == 1
 
 
-def test_following_is_said_once(lake: Lake) -> None:
-    first = lake.follow(PO, NOON)
-    assert lake.follow(PO, NOON + HOUR) == first
-    assert lake.follows("fourchan") == [first] and lake.follows("discourse") == []
-    lake.unfollow(PO.key)
-    assert lake.follows() == []
+def test_finishing_bears_a_rewrite_beside_it(lake: Lake) -> None:
+    old = commit(lake, 1, 2)
+
+    class Beside(Folder):
+        def read(self, name: str) -> bytes:
+            if name == old.name:
+                lake.rewrite(old, lambda entity, some: some.slice(0, 1))
+            return super().read(name)
+
+    assert Lake(Beside(lake.store.root)).finish_rewrites("fourchan") == 0  # type: ignore[attr-defined]
+    assert [lake.table(c, "posts").num_rows for c in lake.commits("fourchan")] == [1]
+
+
+def test_who_is_tracked_can_change_and_end(lake: Lake) -> None:
+    first = Tracked(PO.key, PO.instance, NOON, NOON, timedelta(minutes=10), "Papercraft")
+    lake.track(first)
+    assert lake.tracked("fourchan") == [first] and lake.tracked("discourse") == []
+    lake.track(replace(first, every=HOUR))
+    assert lake.tracked() == [replace(first, every=HOUR)]
+    lake.untrack(PO.key)
+    assert lake.tracked() == []
+
+
+def test_who_is_tracked_stays_so_while_it_changes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Tracked(PO.key, PO.instance, NOON, NOON, timedelta(minutes=10), "Papercraft")
+    lake.track(first)
+    assert lake.is_tracked(PO.key) and not lake.is_tracked("fourchan:p")
+
+    def killed(_: int, mode: int) -> None:
+        monkeypatch.undo()
+        assert lake.tracked() == [first]
+        lake.track(replace(first, title="somebody else's"))
+        raise Killed
+
+    monkeypatch.setattr("os.fchmod", killed)
+    with pytest.raises(Killed):
+        lake.track(replace(first, every=HOUR))
+    assert lake.tracked() == [replace(first, title="somebody else's")]
+    lake.track(replace(first, every=HOUR))
+    assert lake.tracked() == [replace(first, every=HOUR)] and not list(lake.store.root.rglob(".tmp-*"))  # type: ignore[attr-defined]
 
 
 def test_a_lake_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:

@@ -173,8 +173,20 @@ def test_no_request_is_forgotten_while_others_hold_off(tmp_path: Path) -> None:
         done.set()
         for thread in threads:
             thread.join()
-    sent, _, _ = json.loads((tmp_path / "h" / "recent.json").read_bytes().splitlines()[0])
+    sent, *_ = json.loads((tmp_path / "h" / "recent.json").read_bytes().splitlines()[0])
     assert sum(count for _, count in sent) == 200
+
+
+def test_a_route_waits_alone() -> None:
+    recent = Recent()
+    recent.hold_off(5, 100, "a")
+    recent.hold_off(2, 100, "a")
+    assert (recent.wait_for("a", 101), recent.wait_for("b", 101), recent.take(Pace(9, 1), 101)) == (4, 0, 0)
+    again = Recent.load(recent.dump(), 102)
+    assert again.wait_for("a", 102) == 3
+    again.hold_off(1, 110, "b")
+    assert again.routes == {"b": 111}, "what is over is forgotten"
+    assert again.wait_for("b", 50) == 1, "the clock began anew"
 
 
 def test_who_waits_can_be_stopped(tmp_path: Path) -> None:

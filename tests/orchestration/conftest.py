@@ -15,6 +15,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from extractors.lake import Tracked
 from orchestration.instance import SESSION, environment, write_instance
 from orchestration.pipeline import Pipeline
 from orchestration.settings import Settings
@@ -57,15 +58,16 @@ def settings(home: Path) -> Settings:
 def pipeline(settings: Settings) -> Pipeline:
     """Two fake platforms, one community each."""
     made = fake_pipeline(settings)
-    follow(made, "fourchan:po", "discourse:meta.example")
+    track(made, "fourchan:po", "discourse:meta.example")
     return made
 
 
-def follow(pipeline: Pipeline, *keys: str) -> None:
+def track(pipeline: Pipeline, *keys: str) -> None:
     for key in keys:
         for platform in pipeline.platforms:
             if community := platform.community(key):
-                pipeline.lake.follow(community, pipeline.settings.start)
+                start = pipeline.settings.start
+                pipeline.lake.track(Tracked(community.key, community.instance, start, start))
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
-from extractors.errors import Unavailable
+from extractors.errors import NotFound, Unavailable
 from extractors.http import Http
-from extractors.platform import Community, Entity, Page, Parsed, Platform, Record, Source, State, Window, Words
+from extractors.platform import About, Community, Entity, Page, Parsed, Platform, Record, Source, State, Window, Words
 from orchestration.pipeline import Pipeline
 from orchestration.settings import Settings
 
@@ -58,6 +58,21 @@ class Fake(Platform):
             posts = [self.row("posts", community, record, moment) for record in records]
             threads = [self.row("threads", community, records[0], moment)] if records else []
             yield Page(threads, posts, reached=hour, state={"hour": f"{hour}"})
+
+    def about(self, community: Community, http: Http) -> About:
+        if community.name == "missing":
+            raise NotFound(self.url(community), community.key, came="404 with an empty body")
+        return About(community, f"All of {community.name}", 3)
+
+    def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
+        """Three days, a page each."""
+        for day in range((cursor or {"day": 0})["day"], 3):
+            if community.name == "broken":
+                raise Unavailable(self.url(community), came="503 with an empty body")
+            at = http._clock() - timedelta(days=30 + day)
+            record = {"id": 10 + day, "at": at.isoformat(), "body": f"old post {day}", "likes": 0}
+            posts = [self.row("posts", community, record, http._clock())]
+            yield Page(posts=posts, state={"day": day + 1}, progress=(day + 1, 3))
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         post = str(record["id"]) if entity == "posts" else None

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
+from extractors.lake import Tracked
 from orchestration.alerts import alert_sensors, post
 from orchestration.definitions import build_defs
 from orchestration.settings import Settings
@@ -67,7 +68,7 @@ def test_a_community_that_fails_is_told(
     pipeline = fake_pipeline(told)
     broken = pipeline.platforms[0].community("fourchan:broken")
     assert broken is not None
-    pipeline.lake.follow(broken, told.start)
+    pipeline.lake.track(Tracked(broken.key, broken.instance, told.start, told.now()))
     job = build_defs(told, pipeline).resolve_job_def("ingest_fourchan")
     result = job.execute_in_process(instance=instance, partition_key="2026-11-01-00:00")
     success = next(event for event in result.all_events if event.event_type_value == "PIPELINE_SUCCESS")
@@ -78,6 +79,19 @@ def test_a_community_that_fails_is_told(
         )
     )
     assert len(texts) == 1 and "fourchan:broken" in texts[0] and "503" in texts[0]
+
+
+def test_no_secret_is_told(webhook: tuple[str, list[str]], settings: Settings) -> None:
+    url, texts = webhook
+    secrets = {
+        "DISCORD_TOKEN": "not-a-real-token",
+        "DISCOURSE_KEY_A_ORG": "k" * 20,
+        "DISCOURSE_KEY_B_ORG": "me:" + "s" * 20,
+    }
+    told = Settings.from_env(env_of(settings.home, WEBHOOK=url) | secrets)
+    assert post(told, f"{' '.join(secrets.values())} {'s' * 20} {url}: expected JSON")
+    assert "expected JSON" in texts[0]
+    assert not any(secret in texts[0] for secret in ["not-a-real-token", "k" * 20, "s" * 20, url])
 
 
 def test_a_webhook_that_is_gone_fails_nothing(settings: Settings) -> None:

@@ -11,10 +11,12 @@ from orchestration.assets import partition_of
 from orchestration.dbt import Dbt
 from orchestration.definitions import build_defs
 from orchestration.pipeline import Pipeline
+from orchestration.upkeep import TABLES_TESTED
 from orchestration.warehouse import Warehouse
-from tests.orchestration.conftest import follow
+from tests.orchestration.conftest import track
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+HISTORIES = (["lake", "fourchan_history"], ["lake", "discourse_history"])
 
 
 def hour(number: int) -> datetime:
@@ -22,8 +24,14 @@ def hour(number: int) -> datetime:
 
 
 def run(pipeline: Pipeline, instance: dg.DagsterInstance, first: int, last: int) -> dg.ExecuteInProcessResult:
-    """What the asset page's backfill runs."""
-    job = build_defs(pipeline.settings, pipeline).resolve_implicit_global_asset_job_def()
+    """What the asset page's backfill of the hourly assets runs."""
+    definitions = build_defs(pipeline.settings, pipeline)
+    job = dg.Definitions(
+        assets=definitions.assets,
+        asset_checks=definitions.asset_checks,
+        jobs=[dg.define_asset_job("hourly", dg.AssetSelection.all() - dg.AssetSelection.keys(*HISTORIES))],
+        executor=dg.in_process_executor,
+    ).resolve_job_def("hourly")
     tags = {
         "dagster/asset_partition_range_start": partition_of(hour(first)),
         "dagster/asset_partition_range_end": partition_of(hour(last)),
@@ -67,7 +75,7 @@ def test_a_range_is_one_load_and_one_dbt_call(
 
 
 def test_one_community_that_fails_stops_nobody(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
-    follow(pipeline, "fourchan:broken")
+    track(pipeline, "fourchan:broken")
     result = run(pipeline, instance, 0, 1)
     assert result.success
     checks = {(c.asset_key.path[-1], c.check_name): c for c in result.get_asset_check_evaluations()}
@@ -91,6 +99,16 @@ def test_by_hour_and_by_range_are_the_same(pipeline: Pipeline, instance: dg.Dags
         again.dbt.build([hour(number)], again.settings.now())
     assert rows(again, query) == by_range
     assert again.unmerged(None) == []
+
+
+def test_whole_tables_are_tested_once_a_day_only(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    result = run(pipeline, instance, 0, 0)
+    assert {c.check_name for c in result.get_asset_check_evaluations() if c.asset_key.path[0] == "clean"} == {
+        "not_null_posts_post_id"
+    }
+    for variables, unique in (({}, False), (TABLES_TESTED, True)):
+        nodes = pipeline.dbt.build((), pipeline.settings.now(), variables=variables)
+        assert ("unique_posts_post_id" in {node.name for node in nodes}) == unique
 
 
 def test_a_failed_model_fails_the_run_and_says_why(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from extractors.discourse_past import key_variable
 from orchestration.cli import main
 from orchestration.settings import Settings, SettingsError
 
@@ -45,14 +46,33 @@ def test_keys_by_host() -> None:
     }
 
 
+def test_no_other_host_gets_a_key() -> None:
+    alike = ["my.forum.com", "my-forum.com", "my--forum.com", "my.forum-com", "my-forum-com", "forum.com"]
+    variables = {host: key_variable(host) for host in alike}
+    assert variables["my-forum.com"] == "DISCOURSE_KEY_MY__FORUM_COM" and len(set(variables.values())) == len(alike)
+    odd = [
+        "my_forum.com",
+        "my..forum.com",
+        "my.-forum.com",
+        "my-.forum.com",
+        "my.forum.com:8080",
+        "my.forum.com\n",
+        "ﬀ.com",
+    ]
+    for host, variable in variables.items():
+        assert Settings.from_env({str(variable): "k" * 20}).secrets([*alike, *odd]) == {
+            host: {"User-Api-Key": "k" * 20}
+        }
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["crawl", "--since", "soon"],
         ["crawl", "--since", "2026-11-01T05", "--until", "2026-11-01T04"],
         ["crawl", "--since", "2026-11-01T05", "--platform", "myspace"],
-        ["follow", "https://myspace.example/tom"],
-        ["unfollow", "fourchan:po"],
+        ["track", "https://myspace.example/tom"],
+        ["untrack", "fourchan:po"],
         ["up", "--communities", "/no/such.toml"],
     ],
 )
@@ -72,3 +92,11 @@ def test_a_lake_that_cannot_be_read_is_a_sentence(
     monkeypatch.setenv("THREADLAKE_HOME", str(tmp_path))
     assert main(["status"]) == 1
     assert "it is a file, not a folder" in capsys.readouterr().err
+
+
+def test_only_a_bot_has_a_discord_token() -> None:
+    settings = Settings.from_env({"DISCORD_TOKEN": "not-a-real-token"})
+    assert settings.secrets(["discord.com"]) == {"discord.com": {"Authorization": "Bot not-a-real-token"}}
+    assert "not-a-real-token" not in repr(settings) and not Settings.from_env({}).secrets(["discord.com"])
+    with pytest.raises(SettingsError, match=r"DISCORD_TOKEN must be a bot's.*a user's token is refused"):
+        Settings.from_env({"DISCORD_TOKEN": "mfa.a-users-own"})

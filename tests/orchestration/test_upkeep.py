@@ -2,13 +2,15 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from orchestration.pipeline import Pipeline
-from orchestration.upkeep import delete_folders, delete_runs, sweep
+from orchestration.upkeep import delete_folders, delete_runs, reparse, sweep
 
 
 def test_old_runs_go_and_their_partitions_stay(instance: dg.DagsterInstance) -> None:
@@ -38,6 +40,17 @@ def test_old_folders_go(tmp_path: Path) -> None:
     assert delete_folders(tmp_path, timedelta(days=2)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert delete_folders(tmp_path / "none", timedelta(days=2)) == 0
+
+
+def test_one_rewrites_at_a_time(pipeline: Pipeline) -> None:
+    platform = pipeline.platforms[0]
+    for rewrite in (lambda: list(reparse(pipeline, platform)), lambda: sweep(pipeline, platform)):
+        with ThreadPoolExecutor(1) as pool:
+            with pipeline.rewriting(platform):
+                waiting = pool.submit(rewrite)
+                with pytest.raises(TimeoutError):
+                    waiting.result(timeout=0.3)
+            assert not waiting.result(timeout=30)
 
 
 def test_a_lake_without_leftovers_keeps_everything(pipeline: Pipeline) -> None:

@@ -4,7 +4,8 @@
 ) }}
 -- An hour is merged when everything else is.
 {%- for model in [
-    'posts', 'posts_history', 'post_versions', 'threads', 'threads_history', 'thread_snapshots', 'history_boundary'
+    'posts', 'posts_history', 'post_versions', 'threads', 'threads_history', 'thread_snapshots', 'history_boundary',
+    'author_names', 'authors'
 ] %}
 -- depends_on: {{ ref(model) }}
 {%- endfor %}

@@ -31,7 +31,7 @@ joined as (
 
 versions as (
 
-    select platform, instance, post_id, first_seen_at
+    select platform, instance, post_id, content_hash, first_seen_at
     {{ known(ref('post_versions'), 'fresh', side='any') }}
 
 ),

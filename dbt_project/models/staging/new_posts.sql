@@ -44,7 +44,7 @@ routed as (
         *,
         -- where this run's rows of a key go together, even when they disagree on its time
         first_value(seen.created_at) over (
-            partition by seen.{{ post_key() | join(', seen.') }} order by {{ winning_order() }}
+            partition by seen.{{ post_key() | join(', seen.') }} order by {{ winning_order(post_columns()) }}
         ) as belongs_at
     from renamed as seen
 

@@ -1,0 +1,81 @@
+"""What a Discord message says, as plain text, and whom it answers.
+
+Mentions stand under the names the message gives for them (`@ada`), or their ids; channels and roles under their ids;
+custom emoji as `:name:`, times in ISO 8601, commands as `/name`; then Markdown goes as everywhere. A forward says what
+it forwards; a message without words says what its poll or its cards (embeds) say.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from extractors.markdown import plain
+from extractors.platform import Record, Words
+
+REPLIES = frozenset((19, 21, 23))  # a reply, what began a thread, a command on a message
+FORWARD = 1  # as the type of a reference
+MENTION = re.compile(r"<(?:@!?(\d+)|@&(\d+)|#(\d+)|(?:a?):(\w+):\d+|t:(-?\d+)(?::\w)?|/([^:>]+):\d+)>")
+
+
+def words(record: Record) -> Words:
+    """Of a message as the API gives it, or as `discord_export.fields` makes it of an export."""
+    names = {user["id"]: user.get("global_name") or user.get("username") for user in record.get("mentions") or []}
+    text, links = plain(MENTION.sub(lambda found: _name(found, names), "\n".join(_said(record))))
+    reference = record.get("message_reference") or {}
+    answers = record.get("type") in REPLIES and reference.get("type", 0) != FORWARD and reference.get("message_id")
+    return Words(text, [answers] if answers else [], links)
+
+
+def content(record: Record) -> object:
+    """Its words, files, stickers, and the cards it was sent with: those that Discord makes of links come later."""
+    return [
+        [record.get("content"), _ids(record, "attachments"), _ids(record, "sticker_items"), _cards(record)]
+        for record in _with_forwards(record)
+    ]
+
+
+def files(record: Record) -> list[str]:
+    """Ids of its attachments, those of what it forwards included; their URLs expire."""
+    return [id for message in _with_forwards(record) for id in _ids(message, "attachments")]
+
+
+def _said(record: Record) -> Iterator[str]:
+    texts = [message.get("content") or "" for message in _with_forwards(record)]
+    yield from (text for text in texts if text)
+    if not any(texts):
+        poll = record.get("poll") or {}
+        if poll:
+            yield str(poll["question"].get("text") or "")
+            yield from (str(answer["poll_media"].get("text") or "") for answer in poll.get("answers") or [])
+        for embed in record.get("embeds") or []:
+            yield from (str(embed[name]) for name in ("title", "description") if embed.get(name))
+
+
+def _with_forwards(record: Record) -> list[Record]:
+    return [record, *(snapshot["message"] for snapshot in record.get("message_snapshots") or [])]
+
+
+def _ids(record: Record, name: str) -> list[str]:
+    return [item["id"] for item in record.get(name) or []]
+
+
+def _cards(record: Record) -> list[Any]:
+    rich = [embed for embed in record.get("embeds") or [] if embed.get("type", "rich") == "rich"]
+    return [[embed.get("title"), embed.get("description"), embed.get("fields")] for embed in rich]
+
+
+def _name(found: re.Match[str], names: dict[str, Any]) -> str:
+    user, role, channel, emoji, time, command = found.groups()
+    if time:
+        try:
+            return datetime.fromtimestamp(int(time), UTC).isoformat()
+        except (ValueError, OverflowError, OSError):
+            return str(found[0])
+    return (
+        (user and f"@{names.get(user) or user}")
+        or (role and f"@{role}")
+        or (channel and f"#{channel}")
+        or (emoji and f":{emoji}:")
+        or f"/{command}"
+    )

@@ -1,0 +1,255 @@
+"""Lemmy: communities of an instance, from its API (0.18 and 0.19: v3; 1.0: v4; see lemmy_api.py and lemmy_feeds.py).
+
+Each post is a thread and its own opening post `p<id>`; its comments are posts `c<id>`, whose `path` tells the parent.
+Ids belong to the instance; `ap_id` is the same everywhere. A deleted or removed comment stays listed without its words
+and says so; a post vanishes from the lists. How the whole past is read stands in lemmy_history.py.
+"""
+
+import heapq
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from extractors import lemmy_history
+from extractors.errors import CrawlError, Malformed, NotFound, NotPublic, Refused
+from extractors.http import Http
+from extractors.lemmy_api import Instance, Item, Mark, utc, zoned
+from extractors.lemmy_feeds import Feed, Numbered, comments_of, posts_of
+from extractors.lemmy_threads import Threads
+from extractors.markdown import plain
+from extractors.memory import Reading, gone
+from extractors.pace import Pace
+from extractors.platform import (
+    HOUR,
+    About,
+    Community,
+    Entity,
+    Page,
+    Parsed,
+    Platform,
+    Record,
+    Source,
+    State,
+    Window,
+    Words,
+    floor_hour,
+    instant,
+)
+from extractors.records import TIMESTAMP, digest
+
+PACE = Pace(requests=1, seconds=1.0)  # what its nginx example allows in the long run; 180 in 60 s are Lemmy's own
+HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
+NAME = rf"[a-z0-9_]+(?:@{HOST})?"
+URL = re.compile(rf"^(?:https?://)?({HOST})/(?:c|feeds/c)/({NAME})(?:\.xml)?/?(?:[?#].*)?$", re.IGNORECASE)
+KEY = re.compile(rf"^lemmy:({HOST})/({NAME})$", re.IGNORECASE)
+HANDLE = re.compile(rf"^!([a-z0-9_]+)@({HOST})$", re.IGNORECASE)
+AT_A_TIME = 100  # rows
+FEW = 10  # of what an hour lacks, so many are asked for by their ids
+# These move on almost every reading, and make neither a row nor a version.
+COUNTERS = frozenset((
+    "score", "upvotes", "downvotes", "comments", "child_count", "newest_comment_time_at",
+    "newest_comment_time_necro_at", "hot_rank", "hot_rank_active", "controversy_rank", "scaled_rank", "report_count",
+    "unresolved_report_count",
+))  # fmt: skip
+CREATOR = [(f"creator_{name}", name) for name in ("name", "display_name", "avatar", "bio", "bot_account", "banned")]
+PEOPLE = "creator_name creator_display_name creator_actor_id creator_avatar creator_bio"
+THREAD_STRINGS = f"name url body ap_id thumbnail_url embed_title embed_description alt_text {PEOPLE}"
+THREAD_INTEGERS = "id creator_id community_id language_id comments score upvotes downvotes"
+THREAD_BOOLEANS = (
+    "removed locked deleted nsfw local featured_community featured_local creator_bot_account creator_banned"
+)
+STRINGS = f"name url body content ap_id path {PEOPLE}"
+INTEGERS = "id creator_id language_id parent_id depth score upvotes downvotes comments child_count"
+BOOLEANS = "removed deleted local distinguished creator_bot_account creator_banned creator_is_moderator"
+
+
+def _schema(strings: str, integers: str, booleans: str, times: str) -> pa.Schema:
+    kinds = ((pa.string(), strings), (pa.int64(), integers), (pa.bool_(), booleans), (TIMESTAMP, times))
+    return pa.schema([(name, kind) for kind, names in kinds for name in names.split()])
+
+
+class Lemmy(Platform):
+    """A community as one instance shows it: `lemmy:lemmy.world/technology`, or `…/name@host` of one that is remote."""
+
+    name = "lemmy"
+    threads = _schema(THREAD_STRINGS, THREAD_INTEGERS, THREAD_BOOLEANS, "updated newest_comment_time creator_published")
+    posts = _schema(STRINGS, INTEGERS, BOOLEANS, "updated creator_published")
+    memory = "hour"
+
+    def __init__(self, pace: Pace = PACE) -> None:
+        self.pace = pace
+
+    def community(self, url: str) -> Community | None:
+        found = URL.match(url) or KEY.match(url)
+        handle = HANDLE.match(url)
+        if not (found or handle):
+            return None
+        host, name = (found[1], found[2]) if found else (handle[2], handle[1]) if handle else ("", "")
+        return _community(host, name)
+
+    def url(self, community: Community) -> str:
+        host, _, name = community.name.partition("/")
+        return f"https://{host}/c/{name}"
+
+    def crawl(
+        self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
+    ) -> Iterator[Page]:
+        instance = Instance(community, http, self.pace)
+        feeds = (posts_of(instance), comments_of(instance))
+        threads = Threads(self, instance, window)
+        begin: dict[str, Mark] = states.get(window.hours[0], {}).get("marks", {})
+        streams = [_all(feed, window, begin.get(feed.kind)) for feed in feeds]
+        items = heapq.merge(*streams, key=lambda item: item.created, reverse=True)
+        page, ahead = Page(), None
+        try:
+            ahead = next(items, None)
+            for hour in window.hours:
+                reading = Reading(states.get(hour, {}).get("items", {}), refresh)
+                marks: dict[str, Mark] = {}
+                while ahead and ahead.created >= hour:
+                    marks.setdefault(ahead.key[0], ahead.mark)
+                    if changed(reading, ahead):
+                        page.posts.append(self.row("posts", community, ahead.record, ahead.observed_at))
+                        page.threads += threads.touch(ahead)
+                    elif ahead.key[0] == "p" and ahead.thread in threads:
+                        page.threads += threads.touch(ahead)
+                    if len(page.posts) >= AT_A_TIME:
+                        yield page
+                        reading.forget(page.quarantined)
+                        page = Page()
+                    ahead = next(items, None)
+                for feed in feeds:
+                    page.posts += [self.row("posts", community, record, instance.observed_at) for record in feed.broken]
+                yield page
+                reading.forget(page.quarantined)
+                reading.whole = not any(feed.broken for feed in feeds)
+                page = Page()
+                self._vanished(instance, feeds, reading, threads, page)
+                page.threads += threads.rows(hour, window.end >= floor_hour(instance.observed_at) - HOUR)
+                yield page
+                bad = {key for key, item in reading.items.items() if page.quarantined & {item[2], key}}
+                reading.forget(bad)
+                named = {{"p": "post", "c": "comment"}[kind]: mark for kind, mark in marks.items() if mark is not None}
+                keep = reading.items or hour in states
+                yield Page(reached=hour, state={"marks": named, "items": reading.items} if keep else None)
+                page = Page()
+        except CrawlError:
+            yield page  # what came before the error is kept
+            raise
+
+    def _vanished(
+        self, instance: Instance, feeds: tuple[Feed, Feed], reading: Reading, threads: "Threads", page: Page
+    ) -> None:
+        """What the hour no longer lists. A post may be featured by now, and numbered pages move on while they are
+        read, so a few are asked for by their ids."""
+        missing = list(reading.missing(instance.observed_at))
+        for key, (created, _, thread, *_) in missing:
+            feed = feeds[key[0] == "c"]
+            if feed.empty:
+                raise Malformed(instance.url, None, f"{key} or another {feed.kind}", "an empty list")
+            asked = len(missing) <= FEW and (feed.kind == "post" or isinstance(feed, Numbered))
+            record = instance.one(feed.kind, key[1:]) if asked else None
+            item = feed.item(record) if record else None
+            if item is None:
+                page.posts.append(gone(thread, key, instant(created), instance.observed_at))
+                if feed.kind == "post":
+                    page.threads.append(gone(thread, None, instant(created), instance.observed_at))
+            elif changed(reading, item):
+                page.posts.append(self.row("posts", instance.community, item.record, item.observed_at))
+                page.threads += threads.touch(item)
+
+    def about(self, community: Community, http: Http) -> About:
+        try:
+            instance = Instance(community, http, self.pace)
+            answer = instance.get("community", {"name": instance.name})
+        except NotPublic:
+            raise
+        except (NotFound, Refused) as problem:
+            if "instance_is_private" in problem.came:
+                advice = "the instance shows nothing without a login, so follow the community where it is public"
+            else:
+                advice = "check the host and the community's name: it is unknown there, was removed, or is private"
+            raise type(problem)(problem.url, community.key, "a community", problem.came, advice) from None
+        view = answer.get("community_view") or {}
+        own = view.get("community") or {}
+        if "name" not in own:
+            raise Malformed(instance.url, community.key, "a community", f"{str(answer)[:80]!r}")
+        state = str(own.get("visibility", "public")).lower()
+        closed = "removed" if own.get("removed") else "deleted" if own.get("deleted") else ""
+        closed = closed or (state if "private" in state or "local" in state else "")
+        if closed:
+            raise Refused(instance.url, community.key, "a public community", f"one that is {closed}")
+        host = instance.url.split("/")[2].lower()
+        actor = str(own.get("ap_id") or own.get("actor_id")).split("/")[2].lower()
+        name = own["name"] if own.get("local", actor == host) else f"{own['name']}@{actor}"
+        counts = {**own, **view.get("counts", {})}
+        total = counts.get("posts", 0) + counts.get("comments", 0)
+        return About(_community(host, name), own.get("title") or own["name"], total)
+
+    def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
+        yield from lemmy_history.history(self, Instance(community, http, self.pace), since, cursor)
+
+    def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
+        kind = "comment" if "comment" in record else "post"
+        own: Record = record[kind]
+        if "published_at" in own:  # 1.0
+            own = {name.removesuffix("_at"): value for name, value in own.items()}
+        thread, id = (own["post_id"] if kind == "comment" else own["id"]), own["id"]
+        if type(id) is not int or type(thread) is not int:
+            raise ValueError(f"id: expected a whole number, got {own['id']!r}")
+        fields: Record = {**record.get("counts", {}), **own}
+        fields["newest_comment_time"] = zoned(fields.get("newest_comment_time"))
+        fields["updated"] = zoned(own.get("updated"))
+        creator = record.get("creator") or {}
+        for column, name in CREATOR:
+            fields[column] = creator.get(name)
+        fields["creator_actor_id"] = creator.get("actor_id") or creator.get("ap_id")
+        fields["creator_published"] = zoned(creator.get("published") or creator.get("published_at"))
+        if "creator_banned" in record:  # 1.0 says it beside the person
+            fields["creator_banned"] = record["creator_banned"]
+        fields["creator_is_moderator"] = record.get("creator_is_moderator")
+        if kind == "comment":
+            path = own["path"].split(".")
+            fields |= {"depth": len(path) - 1, "parent_id": int(path[-2]) or None, "name": None, "thread": str(thread)}
+        created = utc(own["published"])
+        if entity == "threads":
+            return Parsed(str(thread), None, created, fields)
+        return Parsed(str(thread), f"{kind[0]}{id}", created, fields)
+
+    def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
+        found = []
+        for record in fields:
+            text, links = plain(record.get("content") or record.get("body") or "")
+            quotes = []
+            if "path" in record:
+                quotes = [f"c{record['parent_id']}" if record["parent_id"] else f"p{record['thread']}"]
+            links = [record["url"], *links] if record.get("url") else links
+            found.append(Words(text, quotes, list(dict.fromkeys(links))))
+        return found
+
+    def content(self, entity: Entity, fields: Record) -> object:
+        return fields["content"] if "path" in fields else [fields["name"], fields.get("url"), fields.get("body")]
+
+
+def _all(feed: Feed, window: Window, mark: Mark) -> Iterator[Item]:
+    """What a feed has of a window; where an instance shows no more pages, by way of the posts."""
+    oldest = window.end
+    for item in feed.down(window.start, window.end, mark):
+        oldest = item.created
+        yield item
+    if isinstance(feed, Numbered) and feed.cut:
+        yield from lemmy_history.behind(feed.instance, window.start, oldest)
+
+
+def changed(reading: Reading, item: Item) -> bool:
+    """Remember the item; whether its row must be written."""
+    own = item.record["post" if item.key[0] == "p" else "comment"]
+    fingerprint = digest({name: value for name, value in own.items() if name not in COUNTERS})
+    return reading.changed(item.key, item.created, fingerprint, item.thread)
+
+
+def _community(host: str, name: str) -> Community:
+    host, name = host.lower(), name.lower()
+    return Community(f"lemmy:{host}/{name.removesuffix(f'@{host}')}", host)
