@@ -20,7 +20,7 @@ from extractors.records import Columns
 from extractors.spool import MOST, Spool
 
 ENDINGS = (".json", ".json.gz")
-ENTITIES: tuple[Entity, ...] = ("threads", "posts")
+SPOOLED: tuple[Entity, ...] = ("threads", "posts")
 ROWS = 500  # converted at once
 RUN = "import-"
 """How the ids of these runs begin."""
@@ -64,7 +64,7 @@ def imported(path: Path, lake: Lake, platform: Discord, scratch: Path) -> Iterat
 
 def _import(export: Export, run_id: str, lake: Lake, platform: Discord, scratch: Path) -> Imported:
     community, spool, errors = export.community, Spool(scratch, MOST), 0
-    threads, posts = (Columns(platform, entity, community, run_id) for entity in ENTITIES)
+    threads, posts = (Columns(platform, entity, community, run_id) for entity in SPOOLED)
     threads.add([platform.row("threads", community, export.head, export.observed_at, "export")])
     try:
         messages = export.messages()
@@ -75,7 +75,7 @@ def _import(export: Export, run_id: str, lake: Lake, platform: Discord, scratch:
         spool.add("threads", threads.take())
         hour = floor_hour(export.observed_at.astimezone(UTC))
         observation = lake.observe(platform.name, hour, export.observed_at, run_id)
-        for entity in ENTITIES:
+        for entity in SPOOLED:
             observation.write(entity, spool.read(entity))
         receipt = Receipt(
             community.instance, complete=not export.warning, error=export.warning or None,

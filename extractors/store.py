@@ -140,9 +140,9 @@ class Folder(Store):
     def modified(self, name: str) -> float:
         return (self.root / name).stat().st_mtime
 
-    def temporaries(self) -> Iterator[Path]:
-        """Halves of objects that a crash left."""
-        yield from self.root.rglob(f"{TEMPORARY}*")
+    def temporaries(self, folder: str) -> Iterator[Path]:
+        """Halves of objects that a crash left there, at any depth."""
+        yield from (self.root / folder).rglob(f"{TEMPORARY}*")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
