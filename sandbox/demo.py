@@ -75,11 +75,12 @@ def _main() -> None:
         past = dagster.tick("history_discourse")
         hours = [start + HOUR * i for i in range(int((first - start) / HOUR))]
         _say(f"Backfill of {len(hours)} hours of all {len(COMMUNITIES) + 1}, as from the asset page: one run")
-        _took(dagster.wait(past, *dagster.backfill(hours)))
+        print(f"          done in {dagster.wait(past, *dagster.backfill(hours)):.0f} s", flush=True)
         for hour in single:
             set_clock(url, hour + HOUR + timedelta(minutes=25))
             _say(f"The world goes on to {hour + HOUR:%H:%M}; the hour's runs read it, and earlier hours again")
-            _took(*dagster.hour(PLATFORMS))
+            read, merged = dagster.hour(PLATFORMS)
+            print(f"          read in {read:.0f} s, loaded and transformed in {merged:.0f} s", flush=True)
             if hour == first:
                 _say("Somebody drops one; what was fetched of it stays")
                 _command("untrack", DROPPED)
@@ -108,10 +109,6 @@ def _command(*arguments: str) -> None:
     if threadlake(arguments):
         raise SystemFailed("that command")
     print(flush=True)
-
-
-def _took(*seconds: float) -> None:
-    print(f"          took {' + '.join(f'{one:.0f}' for one in seconds)} s", flush=True)
 
 
 def _show() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.markdown import MARKUP, PARSER, parsed, plain
+from extractors.markdown import PARSER, is_marked, parsed, plain
 from extractors.text import urls
 
 PIECES = [
@@ -24,7 +24,7 @@ def test_what_has_no_markup_is_what_the_parser_makes_of_it(text: str) -> None:
     "text", ["5 < 6 & 7 > 2!", "see https://x.example/a_b?c=1&d=2", "one, two\n\nthree: (four) [five] ~ 6 + 7 = 13", ""]
 )
 def test_ordinary_text_is_spared_the_parser(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not MARKUP.search(text)
+    assert not is_marked(text)
     monkeypatch.setattr(PARSER, "parse", None)
     assert plain(text) == ("\n".join(filter(None, text.split("\n"))), urls(text))
 
