@@ -35,7 +35,7 @@ def history(platform: "Discord", api: Api, since: datetime, cursor: State | None
             page.progress = (int(done * 1_000_000), 1_000_000)
             yield page
         if past.notes:
-            yield Page(note="; ".join(past.notes))
+            yield Page(note="; ".join(past.notes), progress=((number + 1) * 1_000_000 // len(ids), 1_000_000))
 
 
 class Past:

@@ -2,7 +2,7 @@
 community into FOLDER/lake, and prints the most memory it had, in MB."""
 
 import os
-import resource
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,9 @@ def main() -> None:
     )  # fmt: skip
     for _, progress in chunks:
         assert progress.error is None, progress.error
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    # not getrusage, which also knows the parent's
+    peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    print(int(peak[1]) // 1024 if peak else 0)
 
 
 if __name__ == "__main__":
