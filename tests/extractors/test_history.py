@@ -120,6 +120,20 @@ def test_killed_at_twenty_points_it_ends_as_if_nothing_had_been(
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_long_posts_make_shorter_chunks(
+    name: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES[name]
+    whole = Crawler(case.platform, sandbox, tmp_path / "whole")
+    few = go_on(whole, case.first)
+    monkeypatch.setattr("extractors.history.CHUNK_BYTES", 50_000)
+    crawler = Crawler(case.platform, sandbox, tmp_path / "long")
+    many = go_on(crawler, case.first)
+    assert len(many) > len(few) and many[-1][1].finished
+    assert contents(crawler) == contents(whole)
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_progress_only_grows(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     case = CASES[name]
     crawler = Crawler(case.platform, sandbox, tmp_path)
