@@ -197,12 +197,7 @@ class Reader:
         log.error("%s", error)
 
     def _take(self, page: Page, hour: datetime) -> None:
-        rows: tuple[tuple[Entity, list[Row]], ...] = (
-            ("threads", page.threads),
-            ("posts", page.posts),
-            ("authors", page.authors),
-        )
-        for entity, some in rows:
+        for entity, some in page.rows.items():
             oldest = hour == self._window.start  # then nothing is left for a later one
             by_hour: dict[datetime, list[Row]] = {hour: some} if oldest and some else {}
             for row in () if oldest else some:
@@ -271,16 +266,8 @@ class Reader:
         self._error_told = self._error_told or not complete
         used = self._http.stats.total()
         usage, self._said = used - self._said, used  # each request is said once, with the first hour committed after it
-        return replace(
-            self._receipts.get(hour, Receipt(self.community.instance)),
-            complete=complete,
-            error=None if complete else self._error,
-            note=self._note,
-            requests=usage.requests,
-            not_modified=usage.not_modified,
-            bytes=usage.bytes,
-            waited=round(usage.waited, 3),
-        )
+        receipt = self._receipts.get(hour, Receipt(self.community.instance)).charged(usage)
+        return replace(receipt, complete=complete, error=None if complete else self._error, note=self._note)
 
     def drop(self, hour: datetime) -> None:
         """Forget what is committed."""
@@ -301,9 +288,13 @@ def _locked(stack: ExitStack, scratch: Path, community: Community) -> bool:
 
 def reading_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
     """Held by whoever reads the community; `patience` in seconds."""
-    lock = scratch / "reading" / f"{quote(key, safe=':')}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(lock, timeout=patience, thread_local=False)
+    return community_lock(scratch / "reading", key, patience)
+
+
+def community_lock(folder: Path, key: str, patience: float) -> filelock.BaseFileLock:
+    """One of a community's locks: each kind has a folder; `patience` in seconds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder / f"{quote(key, safe=':')}.lock", timeout=patience, thread_local=False)
 
 
 def _order(item: str) -> tuple[int, str]:

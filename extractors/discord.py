@@ -43,7 +43,7 @@ from extractors.platform import (
     Window,
     Words,
 )  # fmt: skip
-from extractors.records import TEXTS, TIMESTAMP
+from extractors.records import TEXTS, TIMESTAMP, columns
 
 INSTANCE = "discord.com"
 PACE = Pace(requests=40, seconds=1, in_flight=2)  # of 50 a second for a bot; routes have limits of their own
@@ -64,19 +64,15 @@ THREAD_STRINGS = "id guild_id parent_id owner_id name topic last_message_id"
 THREAD_INTEGERS = "type flags message_count member_count total_message_sent rate_limit_per_user auto_archive_duration"
 
 
-def _schema(types: dict[pa.DataType, str]) -> pa.Schema:
-    return pa.schema([(name, kind) for kind, names in types.items() for name in names.split()])
-
-
 class Discord(Platform):
     """A guild, or a channel of it. The bot's token is a header that the client holds: `discord_api.headers`."""
 
     name = "discord"
-    threads = _schema(
+    threads = columns(
         {pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS, pa.bool_(): "archived locked pinned nsfw",
          TIMESTAMP: "last_message_at archive_timestamp create_timestamp", TEXTS: "tags"}
     )  # fmt: skip
-    posts = _schema(
+    posts = columns(
         {pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): BOOLEANS,
          TIMESTAMP: "timestamp edited_timestamp author_created_at",
          TEXTS: "attachment_ids"}

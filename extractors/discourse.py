@@ -35,7 +35,7 @@ from extractors.platform import (
     floor_hour,
     instant,
 )  # fmt: skip
-from extractors.records import TEXTS, TIMESTAMP, digest
+from extractors.records import TEXTS, TIMESTAMP, columns, digest
 from extractors.text import plain_texts, urls
 
 PACE = Pace(requests=20, seconds=10, in_flight=2)  # of 50 in 10 s and 200 in 60 s that a site allows an address
@@ -66,19 +66,15 @@ TOPIC_INTEGERS = "id posts_count reply_count highest_post_number views like_coun
 TOPIC_BOOLEANS = "pinned pinned_globally visible closed archived has_summary"
 
 
-def _schema(types: dict[pa.DataType, str]) -> pa.Schema:
-    return pa.schema([(name, kind) for kind, names in types.items() for name in names.split()])
-
-
 class Discourse(Platform):
     """One community a forum. `keyed`: whether a host is read with an API key, whose pace is slower."""
 
     name = "discourse"
-    threads = _schema(
+    threads = columns(
         {pa.string(): TOPIC_STRINGS, pa.int64(): TOPIC_INTEGERS, pa.bool_(): TOPIC_BOOLEANS,
          TIMESTAMP: "last_posted_at bumped_at", TEXTS: "tags"}
     )  # fmt: skip
-    posts = _schema(
+    posts = columns(
         {
             pa.string(): STRINGS,
             pa.int64(): INTEGERS,

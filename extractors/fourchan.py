@@ -34,7 +34,7 @@ from extractors.platform import (
     dumps,
     instant,
 )
-from extractors.records import digest
+from extractors.records import columns, digest
 from extractors.text import plain_texts, urls
 
 API = "https://a.4cdn.org"
@@ -49,16 +49,12 @@ THREAD_STRINGS = "name trip id capcode sub com semantic_url tag"
 COUNTERS = frozenset({"replies", "images", "unique_ips", "bumplimit", "imagelimit", "tail_size"})
 
 
-def _schema(strings: str, integers: str) -> pa.Schema:
-    return pa.schema([(name, pa.string()) for name in strings.split()] + [(n, pa.int64()) for n in integers.split()])
-
-
 class Fourchan(Platform):
     """`archives`: the base URL of a FoolFuuka archive by board, such as `{"po": "https://archive.example"}`."""
 
     name = "fourchan"
-    threads = _schema(THREAD_STRINGS, THREAD_INTEGERS + " last_modified page")
-    posts = _schema(STRINGS, INTEGERS)
+    threads = columns({pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS + " last_modified page"})
+    posts = columns({pa.string(): STRINGS, pa.int64(): INTEGERS})
     memory = "community"
     revisits = ()  # each reading is of all that stands, whatever its hour
 

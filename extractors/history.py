@@ -11,15 +11,14 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote
 
 import filelock
 
-from extractors.crawl import reading_lock
+from extractors.crawl import community_lock, reading_lock
 from extractors.errors import CrawlError
 from extractors.http import Http
 from extractors.lake import Commit, Lake, Receipt
-from extractors.platform import Community, Entity, Page, Platform, Row, State, floor_hour, instant
+from extractors.platform import Community, Page, Platform, State, floor_hour, instant
 from extractors.records import Columns, entities
 from extractors.store import StoreError
 from extractors.usage import Usage
@@ -123,9 +122,7 @@ def history(
 
 def history_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
     """Held by whoever reads the community's past; `patience` in seconds."""
-    lock = scratch / "history" / f"{quote(key, safe=':')}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(lock, timeout=patience)
+    return community_lock(scratch / "history", key, patience)
 
 
 class _Run:
@@ -216,8 +213,7 @@ class _Run:
             return True
 
     def _take(self, page: Page) -> None:
-        rows: dict[Entity, list[Row]] = {"threads": page.threads, "posts": page.posts, "authors": page.authors}
-        for entity, some in rows.items():
+        for entity, some in page.rows.items():
             if not some:
                 continue
             errors = self._columns[entity].add(some)
@@ -257,14 +253,10 @@ class _Run:
         for entity, columns in self._columns.items():
             observation.write(entity, [columns.take()])
         receipt = replace(
-            self._receipt,
+            self._receipt.charged(usage),
             complete=error is None,
             error=error,
             history=observation.state(self._community, asdict(self._progress), "history"),
-            requests=usage.requests,
-            not_modified=usage.not_modified,
-            bytes=usage.bytes,
-            waited=round(usage.waited, 3),
         )
         self._receipt = Receipt(self._community.instance)
         commit = observation.commit({self._community.key: receipt})

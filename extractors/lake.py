@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from extractors.platform import HOUR, Community, Entity, Platform, State
 from extractors.records import ENTITIES
 from extractors.store import Folder, Store
+from extractors.usage import Usage
 
 HOUR_FORMAT = "%Y-%m-%dT%H"
 REWRITTEN = ".rewritten-"
@@ -72,6 +73,16 @@ class Receipt:
     def of_hour(self) -> bool:
         """Whether it is of a crawl, and so says something of the hour; a past or a file says nothing of it."""
         return self.source == "api" and not self.history
+
+    def charged(self, usage: Usage) -> "Receipt":
+        """The same, with what it cost."""
+        return replace(
+            self,
+            requests=usage.requests,
+            not_modified=usage.not_modified,
+            bytes=usage.bytes,
+            waited=round(usage.waited, 3),
+        )
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from extractors.platform import (
     floor_hour,
     instant,
 )
-from extractors.records import TIMESTAMP, digest
+from extractors.records import TIMESTAMP, columns, digest
 
 PACE = Pace(requests=1, seconds=1.0)  # what its nginx example allows in the long run; 180 in 60 s are Lemmy's own
 HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
@@ -65,17 +65,17 @@ INTEGERS = "id creator_id language_id parent_id depth score upvotes downvotes co
 BOOLEANS = "removed deleted local distinguished creator_bot_account creator_banned creator_is_moderator"
 
 
-def _schema(strings: str, integers: str, booleans: str, times: str) -> pa.Schema:
-    kinds = ((pa.string(), strings), (pa.int64(), integers), (pa.bool_(), booleans), (TIMESTAMP, times))
-    return pa.schema([(name, kind) for kind, names in kinds for name in names.split()])
-
-
 class Lemmy(Platform):
     """A community as one instance shows it: `lemmy:lemmy.world/technology`, or `…/name@host` of one that is remote."""
 
     name = "lemmy"
-    threads = _schema(THREAD_STRINGS, THREAD_INTEGERS, THREAD_BOOLEANS, "updated newest_comment_time creator_published")
-    posts = _schema(STRINGS, INTEGERS, BOOLEANS, "updated creator_published")
+    threads = columns(
+        {pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS, pa.bool_(): THREAD_BOOLEANS,
+         TIMESTAMP: "updated newest_comment_time creator_published"}
+    )  # fmt: skip
+    posts = columns(
+        {pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): BOOLEANS, TIMESTAMP: "updated creator_published"}
+    )
     memory = "hour"
 
     def __init__(self, pace: Pace = PACE) -> None:

@@ -35,7 +35,7 @@ from extractors.platform import (
     Words,
     instant,
 )
-from extractors.records import TEXTS, TIMESTAMP
+from extractors.records import TEXTS, TIMESTAMP, columns
 
 INSTANCE = "forum.mods.de"
 PACE = Pace(requests=2, seconds=1.0)
@@ -57,17 +57,13 @@ THREAD_INTEGERS = (
 FLAGS = "flags_is_closed flags_is_sticky flags_is_important flags_is_announcement flags_is_global"
 
 
-def _schema(types: dict[pa.DataType, str]) -> pa.Schema:
-    return pa.schema([(name, kind) for kind, names in types.items() for name in names.split()])
-
-
 class ModsDe(Platform):
     """One community a board."""
 
     name = "mods_de"
-    threads = _schema({pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS, pa.bool_(): FLAGS, TEXTS: "tags"})
-    posts = _schema({pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): "is_opening"})
-    authors = _schema(
+    threads = columns({pa.string(): THREAD_STRINGS, pa.int64(): THREAD_INTEGERS, pa.bool_(): FLAGS, TEXTS: "tags"})
+    posts = columns({pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): "is_opening"})
+    authors = columns(
         {
             pa.string(): "uid name status account rank bars",
             pa.bool_(): "is_locked",

@@ -89,7 +89,7 @@ def wanted(
         begin = max(start, floor_hour(end - LOOK_BACK))
         commits = lake.commits(platform.name, begin, end)
         if ready is None:
-            ready = _by_staleness(lake, platform, commits, now)
+            ready = _by_staleness(lake.tracked(platform.name), commits, now)
         by_hour: dict[datetime, list[Commit]] = {}
         for commit in commits:
             by_hour.setdefault(commit.hour, []).append(commit)
@@ -108,14 +108,16 @@ def wanted(
 
 def polled(lake: Lake, platform: Platform, now: datetime) -> list[Community]:
     """Who is read more often than hourly and has not been read since its turn, the stalest first."""
+    often = [tracked for tracked in lake.tracked(platform.name) if tracked.every < HOUR]
+    if not often:  # as on most platforms, every ten minutes
+        return []
     hour = floor_hour(now)
     commits = lake.commits(platform.name, hour - DAY, hour + HOUR)
-    found = []
-    for tracked, last in _by_staleness(lake, platform, commits, now):
-        due = last.succeeded_at is None or last.succeeded_at < turn(tracked.key, tracked.every, now)
-        if tracked.every < HOUR and due:
-            found.append(tracked.community)
-    return found
+    return [
+        tracked.community
+        for tracked, last in _by_staleness(often, commits, now)
+        if last.succeeded_at is None or last.succeeded_at < turn(tracked.key, tracked.every, now)
+    ]
 
 
 def groups(hours: dict[datetime, list[Community]]) -> list[tuple[Window, list[Community]]]:
@@ -129,9 +131,9 @@ def groups(hours: dict[datetime, list[Community]]) -> list[tuple[Window, list[Co
     return sorted(found, key=lambda group: group[0], reverse=True)
 
 
-def _by_staleness(lake: Lake, platform: Platform, commits: list[Commit], now: datetime) -> list[tuple[Tracked, Health]]:
-    """Who is tracked and not paused for its failures, with its health; who succeeded longest ago comes first."""
-    known = [(tracked, health(commits, tracked.key)) for tracked in lake.tracked(platform.name)]
+def _by_staleness(everybody: list[Tracked], commits: list[Commit], now: datetime) -> list[tuple[Tracked, Health]]:
+    """Who of them is not paused for its failures, with its health; who succeeded longest ago comes first."""
+    known = [(tracked, health(commits, tracked.key)) for tracked in everybody]
     ready = [(tracked, last) for tracked, last in known if not (last.pause_until and now < last.pause_until)]
     never = datetime.min.replace(tzinfo=UTC)
     return sorted(ready, key=lambda one: (one[1].succeeded_at or never, one[0].key))

@@ -134,6 +134,10 @@ class Page:
     quarantined: set[str] = field(default_factory=set)
     progress: tuple[int, int] | None = None
 
+    @property
+    def rows(self) -> dict[Entity, list[Row]]:
+        return {"threads": self.threads, "posts": self.posts, "authors": self.authors}
+
 
 class About(NamedTuple):
     """What a platform says of a community that exists and may be read: `community` as the platform itself names it

@@ -4,7 +4,7 @@ Records are converted a page at a time; only a page that fails is looked at reco
 quarantine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, get_args
 
@@ -38,6 +38,11 @@ COMMON = pa.schema(
 )
 ENTITIES: tuple[Entity, ...] = get_args(Entity)
 MISFIT = (pa.ArrowException, LookupError, TypeError, ValueError, OverflowError, AttributeError)
+
+
+def columns(types: Mapping[pa.DataType, str]) -> pa.Schema:
+    """A platform's own columns, in order: for each type, the names of those that have it, with spaces between."""
+    return pa.schema([(name, kind) for kind, names in types.items() for name in names.split()])
 
 
 def schema(platform: Platform, entity: Entity) -> pa.Schema:

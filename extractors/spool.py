@@ -58,11 +58,13 @@ class Spool:
     def read(self, pile: Hashable) -> Iterator[pa.Table]:
         """What a pile holds, in tables of about `GROUP` bytes; none where nothing was added."""
         group: list[pa.Table] = []
+        size = 0
         for table in self._tables(pile):
             group.append(table)
-            if sum(part.nbytes for part in group) >= GROUP:
+            size += table.nbytes
+            if size >= GROUP:
                 yield pa.concat_tables(group)
-                group = []
+                group, size = [], 0
         if group:
             yield pa.concat_tables(group)
 

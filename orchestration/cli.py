@@ -198,12 +198,13 @@ def _query(pipeline: Pipeline, options: argparse.Namespace) -> None:
 
 
 def _track(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from extractors.history import progress
     from orchestration.communities import span, track, unfinished
 
     tracked, about = track(pipeline, options.community, options.since, options.every)
     posts = "" if about.posts is None else f", {about.posts} posts"
     print(f"{tracked.key} is tracked: {about.title}{posts}; read every {span(tracked.every)}.")
-    if unfinished(pipeline, tracked):
+    if unfinished(pipeline, tracked, progress(pipeline.lake, tracked.community)):
         print(f"Its past is read by the schedules of `threadlake up`, or now by `threadlake history {tracked.key}`.")
 
 

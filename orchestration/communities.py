@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from extractors.errors import CrawlError, Malformed, NotFound, Unavailable
-from extractors.history import progress
+from extractors.history import Progress, progress
 from extractors.lake import Tracked
-from extractors.plan import first_hour, health
+from extractors.plan import Health, first_hour, health
 from extractors.platform import HOUR, About, Community
 from extractors.platforms import candidates, recognise
 from orchestration.pipeline import Pipeline, Purged
@@ -119,29 +119,26 @@ def communities_table(pipeline: Pipeline) -> tuple[list[str], list[list[Any]]]:
                 span(one.every),
                 f"{last.succeeded_at:%Y-%m-%d %H:%M}" if last.succeeded_at else None,
                 posts.get(one.key, 0) if posts is not None else None,
-                state(pipeline, one, last.failures, last.pause_until, last.succeeded_at),
+                state(pipeline, one, last),
             ])  # fmt: skip
     return names, rows
 
 
-def state(
-    pipeline: Pipeline, one: Tracked, failures: int, pause_until: datetime | None, succeeded_at: datetime | None
-) -> str:
+def state(pipeline: Pipeline, one: Tracked, last: Health) -> str:
     """A few words."""
-    if failures:
-        words = f"failed {failures} times" if failures > 1 else "failed once"
-        return words + (f", next try after {pause_until:%Y-%m-%d %H:%M}" if pause_until else "")
+    if last.failures:
+        words = f"failed {last.failures} times" if last.failures > 1 else "failed once"
+        return words + (f", next try after {last.pause_until:%Y-%m-%d %H:%M}" if last.pause_until else "")
     past = progress(pipeline.lake, one.community)
     if past is not None and past.error:
         return f"its past failed {past.failures} times" if past.failures > 1 else "its past failed once"
-    if unfinished(pipeline, one):
+    if unfinished(pipeline, one, past):
         return f"reading its past, {past.share:.0%}" if past else "its past is next"
-    return "up to date" if succeeded_at else "new"
+    return "up to date" if last.succeeded_at else "new"
 
 
-def unfinished(pipeline: Pipeline, one: Tracked) -> bool:
-    """Whether something of its past is still to be read."""
-    past = progress(pipeline.lake, one.community)
+def unfinished(pipeline: Pipeline, one: Tracked, past: Progress | None) -> bool:
+    """Whether something of its past, read as far as `past`, is still to be read."""
     if past is not None and datetime.fromisoformat(past.since) <= one.since:
         return not past.finished
     return one.since < first_hour(one, pipeline.settings.start)

@@ -127,9 +127,9 @@ def next_pasts(pipeline: Pipeline, everybody: Iterable[Tracked]) -> list[Tracked
     """Whose past may be read now: whoever has the least of it comes first; who failed is left alone for a while."""
     now, found = pipeline.settings.now(), []
     for one in everybody:
-        if not unfinished(pipeline, one):
-            continue
         past = progress(pipeline.lake, one.community)
+        if not unfinished(pipeline, one, past):
+            continue
         if past is None or past.failed_at is None or instant(past.failed_at) + backoff(past.failures + 2) <= now:
             found.append((past.posts if past else 0, one.tracked_at, one))
     return [one for *_, one in sorted(found, key=lambda entry: entry[:2])]

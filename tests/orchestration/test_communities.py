@@ -10,6 +10,8 @@ import pytest
 
 from extractors.history import history_lock, progress
 from extractors.lake import Tracked
+from extractors.plan import Health
+from extractors.platform import HOUR
 from orchestration.cli import main
 from orchestration.communities import EVERYTHING, communities, parse_every, parse_since, span, state, untrack
 from orchestration.definitions import build_defs
@@ -294,7 +296,7 @@ def test_who_wants_more_than_an_hourly_reading_is_polled(recent: Pipeline, insta
 def test_who_fails_is_shown_as_such(recent: Pipeline) -> None:
     tracked = _tracked(recent, "fourchan:po")
     recent.lake.track(tracked)
-    words = state(recent, tracked, 3, NOW, None)
+    words = state(recent, tracked, Health(failed_at=NOW - HOUR, failures=3))
     assert words == "failed 3 times, next try after 2026-11-10 12:25"
 
 
