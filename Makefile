@@ -3,6 +3,13 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# The stand-in for BigQuery, for tests and the demo: an environment of its own, because it runs on DuckDB 1.5.
+.venv-bigquery/ready: requirements-emulators.lock
+	test -x .venv-bigquery/bin/python || $(PYTHON) -m venv .venv-bigquery || python3 -m venv .venv-bigquery
+	.venv-bigquery/bin/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+		--require-hashes -r requirements-emulators.lock
+	touch $@
+
 .PHONY: demo up test test-long bench lint lock chromium clean
 
 .venv/dev: requirements-dev.lock pyproject.toml
@@ -45,6 +52,10 @@ lock: ## pin all dependencies anew
 		--no-emit-find-links --no-annotate --no-header pyproject.toml --extra dev -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-strip-extras --no-emit-index-url \
 		--no-emit-find-links --no-annotate --no-header pyproject.toml --extra dev --extra bench -o requirements-bench.lock
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-strip-extras --no-emit-index-url \
+		--no-emit-find-links --no-annotate --no-header requirements-emulators.in -o requirements-emulators.lock
+	echo local-bigquery==0.4.0 | $(BIN)/uv pip compile --quiet --python-version 3.13 --no-deps --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header - >> requirements-emulators.lock
 
 clean:
-	rm -rf .venv .data .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-bigquery .data .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -208,6 +208,10 @@
     {{ in_touched(side) }} and known.key_number in (select fresh.key_number from {{ fresh }} as fresh)
 {%- endmacro %}
 
+{% macro has_number_in(fresh, hours) -%}
+    {{ in_partitions('known.' ~ config.get('meta').partition, hours) }} and known.key_number in (select fresh.key_number from {{ fresh }} as fresh)
+{%- endmacro %}
+
 {# A number made of a key, kept in the row: comparing numbers is what makes finding few rows among tens of millions cheap. The
    same on every warehouse; two keys may share one. #}
 {% macro key_number(key) -%}

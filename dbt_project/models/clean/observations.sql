@@ -1,6 +1,8 @@
 {{ config(
     incremental_strategy='append',
-    meta={'rows': 'stg_observations', 'partition': 'hour', 'side': 'any'},
+    meta={'rows': 'stg_observations', 'partition': 'hour', 'side': 'any', 'every': 'month'},
+    require_partition_filter=true,
+    cluster_by=['source', 'platform', 'community'],
 ) }}
 -- An hour is merged when everything else is.
 {%- for model in [

@@ -3,6 +3,7 @@ with
 source as (
 
     select * from {{ source('raw', 'discord_posts') }}
+    where {{ every_partition('hour') }}
 
 ),
 

@@ -3,6 +3,7 @@ with
 source as (
 
     select * from {{ source('raw', 'discourse_posts') }}
+    where {{ every_partition('hour') }}
 
 ),
 

@@ -3,6 +3,7 @@ with
 source as (
 
     select * from {{ source('raw', 'lemmy_threads') }}
+    where {{ every_partition('hour') }}
 
 ),
 

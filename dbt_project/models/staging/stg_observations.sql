@@ -3,6 +3,7 @@ with
 source as (
 
     select * from {{ source('raw', 'observations') }}
+    where {{ every_partition('hour') }}
 
 ),
 
