@@ -227,4 +227,3 @@ def in_hours(column: str, hours: Iterable[datetime]) -> str:
 
 def quoted(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-

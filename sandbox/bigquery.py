@@ -4,11 +4,12 @@ What it does otherwise than BigQuery is mended in `bigquery_server.py`, and pinn
 reads `gs://bucket/name` as the file `bucket/name` in a folder.
 """
 
+import json
 import os
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,23 @@ def missing() -> str | None:
     return None if PYTHON.exists() else "There is no .venv-bigquery: `make .venv-bigquery/ready` makes it."
 
 
+def complaints(tables: Mapping[str, Sequence[tuple[str, str]]], scripts: Sequence[str]) -> list[tuple[int, str, str]]:
+    """What Google's analyser says against these scripts over these tables: a script's number, a statement, and why."""
+    asked = json.dumps({"tables": tables, "scripts": scripts})
+    command = [str(PYTHON), str(ROOT / "sandbox" / "bigquery_analyser.py")]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, env=_environment())
+    if done.returncode:
+        raise SystemFailed(done.stderr[-2000:])
+    return [(number, statement, why) for number, statement, why in json.loads(done.stdout)]
+
+
+def _environment() -> dict[str, str]:
+    """DuckDB's extensions and the analyser's code are kept in a home, which shall not be a person's."""
+    home = PYTHON.parent.parent / "home"
+    home.mkdir(exist_ok=True)
+    return {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "PYTHONUNBUFFERED": "1"}
+
+
 @contextmanager
 def served(folder: Path, buckets: Path) -> Iterator[BigQueryServer]:
     """A server that keeps its tables in `folder` and finds the objects of `gs://` in `buckets`, until the block ends."""
@@ -47,12 +65,7 @@ def served(folder: Path, buckets: Path) -> Iterator[BigQueryServer]:
     port, log = free_port(), folder / "server.log"
     command = [str(PYTHON), str(ROOT / "sandbox" / "bigquery_server.py"), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--grpc-port", str(free_port()), "--project", PROJECT, "--data-dir", str(folder / "tables")]
-    # DuckDB's extensions are copied into its home, which shall not be a person's
-    home = PYTHON.parent.parent / "home"
-    home.mkdir(exist_ok=True)
-    environment = {
-        "PATH": os.environ.get("PATH", ""), "HOME": str(home), "GCS_LOCAL_ROOT": str(buckets), "PYTHONUNBUFFERED": "1",
-    }  # fmt: skip
+    environment = _environment() | {"GCS_LOCAL_ROOT": str(buckets)}
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
     try:

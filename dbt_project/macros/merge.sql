@@ -95,6 +95,7 @@
         max(seen.last_seen_at) over (partition by seen.{{ key | join(', seen.') }}) as last_seen_at,
         max(seen.gone_at) over (partition by seen.{{ key | join(', seen.') }}) as gone_at
     from {{ states }} as seen
+    where true
     qualify row_number() over (partition by seen.{{ key | join(', seen.') }} order by {{ winning_order(columns) }}) = 1
 {%- endmacro %}
 

@@ -64,6 +64,7 @@ joined as (
         min(first_seen_at) over (partition by {{ key }}) as first_seen_at,
         max(last_seen_at) over (partition by {{ key }}) as last_seen_at
     from states
+    where true
     qualify row_number() over (
         partition by {{ key }}
         order by

@@ -26,6 +26,7 @@ once as (
 
     select *
     from fresh
+    where true
     qualify row_number() over (partition by commit_id, community order by observed_at desc, run_id desc, loaded_at desc) = 1
 
 )

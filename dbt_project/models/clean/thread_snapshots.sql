@@ -36,6 +36,7 @@ latest as (
 
     select *
     from states
+    where true
     qualify row_number() over (
         partition by platform, instance, thread_id, snapshot_hour
         order by

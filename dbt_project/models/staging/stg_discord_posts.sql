@@ -1,6 +1,6 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'discord_posts') }}
     where {{ every_partition('hour') }}
@@ -46,7 +46,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

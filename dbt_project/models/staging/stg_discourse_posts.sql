@@ -1,6 +1,6 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'discourse_posts') }}
     where {{ every_partition('hour') }}
@@ -47,7 +47,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

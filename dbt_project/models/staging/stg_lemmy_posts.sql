@@ -1,6 +1,6 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'lemmy_posts') }}
     where {{ every_partition('hour') }}
@@ -48,7 +48,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

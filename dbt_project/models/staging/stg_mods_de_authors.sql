@@ -1,6 +1,6 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'mods_de_authors') }}
     where {{ every_partition('hour') }}
@@ -35,7 +35,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

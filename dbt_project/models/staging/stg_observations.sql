@@ -1,6 +1,6 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'observations') }}
     where {{ every_partition('hour') }}
@@ -36,7 +36,7 @@ renamed as (
         observed_at,
         loaded_at
 
-    from source
+    from loaded
 
 )
 
