@@ -33,7 +33,7 @@ def make_platforms(settings: Settings) -> tuple[Platform, ...]:
     pace = {"pace": settings.pace} if settings.pace else {}
     options: dict[str, dict[str, Any]] = {
         "fourchan": {"archives": settings.archives},
-        "discourse": {"keyed": lambda host: bool(settings.secrets([host]))},
+        "discourse": {"keyed": lambda instance: bool(settings.secrets([instance.partition("/")[0]]))},
     }
     return tuple(platform(**options.get(platform.name, {}), **pace) for platform in PLATFORMS)
 
@@ -102,7 +102,7 @@ class Pipeline:
         """Read what is asked into the lake, in as few crawls as it takes; yield each hour's commit as it is made."""
         from extractors.crawl import crawl
 
-        with self.http({community.instance for some in asked.values() for community in some}) as http:
+        with self.http({community.host for some in asked.values() for community in some}) as http:
             for window, communities in groups(asked):
                 yield from crawl(
                     platform, communities, window, lake=self.lake, http=http, run_id=run_id,
@@ -114,7 +114,7 @@ class Pipeline:
         from extractors.history import history
 
         platform, community = self.platform(tracked.community.platform), tracked.community
-        with self.http({community.instance}) as http:
+        with self.http({community.host}) as http:
             yield from history(
                 platform, community, tracked.since, lake=self.lake, http=http, run_id=run_id,
                 clock=self.settings.now, scratch=self.scratch, only_tracked=True,
