@@ -16,9 +16,9 @@ from extractors.lake import Commit, Lake, Tracked
 from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
-from extractors.store import Folder
 from orchestration.dbt import Dbt, DbtError, explain, failed
 from orchestration.raw import Loaded
+from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.warehouse import Warehouse
 
@@ -64,7 +64,7 @@ class Pipeline:
 
     @cached_property
     def lake(self) -> Lake:
-        return Lake(Folder(self.settings.lake))
+        return Lake(open_store(self.settings.lake, self.scratch))
 
     @cached_property
     def warehouse(self) -> Warehouse:
