@@ -17,10 +17,9 @@ from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
 from orchestration.dbt import Dbt, DbtError, explain, failed
-from orchestration.raw import Loaded
 from orchestration.resources import open_store
 from orchestration.settings import Settings
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Loaded, Warehouse, warehouse_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -68,11 +67,11 @@ class Pipeline:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.settings.warehouse)
+        return warehouse_of(self.settings)
 
     @cached_property
     def dbt(self) -> Dbt:
-        return Dbt(self.settings)
+        return Dbt(self.settings, self.warehouse)
 
     def platform(self, name: str) -> Platform:
         """Raises ValueError with the names there are."""
