@@ -265,15 +265,10 @@ def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
 
 
 def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    from dagster import DagsterInstance
-
-    from orchestration.instance import write_instance
+    from orchestration.instance import open_instance
     from orchestration.recover import only_one, recover
 
-    with (
-        only_one(pipeline.settings.home),
-        DagsterInstance.from_config(str(write_instance(pipeline.settings))) as instance,
-    ):
+    with only_one(pipeline.settings.home), open_instance(pipeline.settings) as instance:
         print(recover(pipeline.settings, instance))
 
 
