@@ -16,6 +16,7 @@ from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
 from orchestration.warehouse import QueryError, WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
+RESTORED_AT_ONCE = 720  # hours: a month, so that one that is killed goes on with the next
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     ):
         hours(command(name, run, text))
     command("catch-up", _catch_up, "crawl, load and transform all that is missing, as the schedules would")
+
+    restore = command(
+        "restore", _restore, "load and transform what the lake has and the warehouse lacks; asks no platform"
+    )
+    restore.add_argument(
+        "--since", metavar="TIME", help="only hours from then on, where older rows are deleted from the lake"
+    )
 
     query = command("query", _query, "ask the warehouse; waits while a run has it")
     query.add_argument("sql", help='such as "select community, count(*) from clean.all_posts group by all"')
@@ -190,6 +198,18 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
         return 0
     pipeline.load(hours)
     return _build(pipeline, hours)
+
+
+def _restore(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    hours = pipeline.unmerged(parse_hour(options.since, "--since") if options.since else None)
+    for i in range(0, len(hours), RESTORED_AT_ONCE):
+        some = hours[i : i + RESTORED_AT_ONCE]
+        print(f"{some[0]:%Y-%m-%dT%H} to {some[-1]:%Y-%m-%dT%H}: {len(some)} of {len(hours)} hours", flush=True)
+        pipeline.load(some)
+        _build(pipeline, some)
+    if not hours:
+        print("The lake has nothing that the clean tables lack.")
+    return 0
 
 
 def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
