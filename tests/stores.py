@@ -1,11 +1,13 @@
 """Stores for tests: buckets of a server on loopback, and a store that tells of each step, to be killed between two."""
 
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from google.auth.credentials import AnonymousCredentials
@@ -108,6 +110,32 @@ class Meddled(GcsSite):
         self._plans.remove(plan)
         response = super().answer(plan[1](request) or request, now)
         return plan[2](response) or response
+
+
+class Plug(GcsSite):
+    """Buckets that SIGKILL whoever asks, at the n-th request: before the work is done, or after it, so that only the
+    server knows of it. Counts the requests since it was set."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, [BUCKET])
+        self.count = self._number = 0
+        self._after, self._lock = False, Lock()
+        self.victim: subprocess.Popen[bytes] | None = None
+
+    def set(self, number: int = 0, after: bool = False) -> None:
+        self.count, self._number, self._after = 0, number, after
+
+    def answer(self, request: Request, now: datetime) -> Response:
+        with self._lock:
+            self.count += 1
+            struck = self.count == self._number
+        if not struck:
+            return super().answer(request, now)
+        if self._after:
+            super().answer(request, now)
+        assert self.victim
+        self.victim.kill()
+        return LOST
 
 
 LOST = Response(delivery="reset")
