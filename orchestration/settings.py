@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extractors.discord_api import headers as discord_headers
 from extractors.discourse_past import KEY_PREFIX, key_variable
@@ -54,6 +55,7 @@ class Settings:
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    time_zone: str = "UTC"
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
     exports: Place | None = None
@@ -86,6 +88,7 @@ class Settings:
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            time_zone=get.time_zone("TIMEZONE", cls.time_zone),
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
             exports=get.place("EXPORTS", home) if get("EXPORTS") else None,
@@ -202,6 +205,13 @@ class _Reader:
         if value and (not value.isdecimal() or int(value) < 1):
             raise SettingsError(f"{PREFIX}{name} must be a whole number from 1, not {value!r}.")
         return int(value) if value else default
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self(name) or default
+        try:
+            return ZoneInfo(value).key
+        except (ValueError, OSError, ZoneInfoNotFoundError):  # OSError: it is a folder of them, such as Europe
+            raise SettingsError(f"{PREFIX}{name} must be a time zone such as Europe/Berlin, not {value!r}.") from None
 
     def pace(self, name: str) -> Pace | None:
         """Requests a second, such as 500."""
