@@ -12,9 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
-import orjson
 
-from sandbox.history import Payload
+from sandbox.history import Community, Payload
 from sandbox.world import World
 from tests.truth import SUBJECTS, Expected
 
@@ -44,13 +43,20 @@ def facts(world: World, key: str, at: datetime) -> Iterator[Fact]:
         post = subject.post
         if post.created <= at.timestamp() and subject.row not in seen:
             seen.add(subject.row)
-            said: Payload = orjson.loads(post.version(at.timestamp()).payload)
-            thread = str(world.community(platform, name).thread_of(post, post.last_served(at.timestamp())))
-            told = READ[platform](said, thread, post)
+            served = post.last_served(at.timestamp())
+            community = home(world, platform, name, post)
+            thread = str(community.thread_of(post, served))
+            told = READ[platform](community.payload(post, served), thread, post)
             yield Fact(
                 row=subject.row, created=datetime.fromtimestamp(post.created, UTC),
                 **{"name": subject.row, "edited": False, "domains": (), "thread": thread} | told,
             )  # fmt: skip
+
+
+def home(world: World, platform: str, name: str, post: Any) -> Community:
+    """Where a post was born: threads of mods.de move from board to board."""
+    boards = [world.mods_de_board("14"), world.mods_de_board("15")] if platform == "mods_de" else []
+    return next((board for board in boards if post.thread in board.threads), None) or world.community(platform, name)
 
 
 def fourchan(said: Payload, thread: str, post: Any) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def lemmy(said: Payload, thread: str, post: Any) -> dict[str, Any]:
 
 
 def discord(said: Payload, thread: str, post: Any) -> dict[str, Any]:
-    answers = said.get("message_reference", {}).get("message_id") if said["type"] in (0, 19) else None
+    answers = said.get("message_reference", {}).get("message_id") if said["type"] in (19, 21) else None
     return {
         "author": said["author"]["id"], "opens": str(said["id"]) == thread or said["type"] == 21,
         "edited": said["edited_timestamp"] is not None, "quotes": frozenset([answers] if answers else []),
@@ -127,7 +133,7 @@ def differences(
             for question, (query, wanted) in questions(known, deleted, openers, zone).items():
                 said = Counter(connection.execute(query, {"key": key}).fetchall())
                 if said != Counter(wanted):
-                    only, lost = list((said - Counter(wanted)))[:3], list((Counter(wanted) - said))[:3]
+                    only, lost = list(said - Counter(wanted))[:3], list(Counter(wanted) - said)[:3]
                     lines.append(f"{key}: {question}: {only} instead of {lost}")
     return lines
 
