@@ -59,6 +59,7 @@ class Settings:
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
     exports: Place | None = None
+    cloud_run_job: str | None = None
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     discord_token: str | None = field(default=None, repr=False)
@@ -91,6 +92,7 @@ class Settings:
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
             exports=get.place("EXPORTS", home) if get("EXPORTS") else None,
+            cloud_run_job=get.job("CLOUD_RUN_JOB"),
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
             discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
@@ -191,6 +193,12 @@ class _Reader:
         if value and not re.match(r"https?://[^/\s]+", value):
             raise SettingsError(f"{PREFIX}{name} must be a URL that begins with http:// or https://.")
         return value.rstrip("/") or None
+
+    def job(self, name: str) -> str | None:
+        value = self(name)
+        if value and not re.fullmatch("projects/[^/]+/locations/[^/]+/jobs/[^/]+", value):
+            raise SettingsError(f"{PREFIX}{name} must be named projects/…/locations/…/jobs/…, not {value!r}.")
+        return value or None
 
     def number(self, name: str, default: int) -> int:
         value = self(name)
