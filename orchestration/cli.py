@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
     exports.add_argument("place", type=_place, help="a file, a folder with exports at any depth, or gs://bucket/prefix")
     command("status", _status, "show what is in lake and warehouse")
+    command("docs", _docs, "write a page with every table, its columns and where they come from")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
     cost = command("cost", _cost, "estimate what a month on Google Cloud costs, by line")
@@ -273,6 +274,11 @@ def _status(pipeline: Pipeline, options: argparse.Namespace) -> None:
     from orchestration.show import status
 
     print(status(pipeline))
+
+
+def _docs(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    pipeline.dbt.prepare()
+    print(pipeline.dbt.docs())
 
 
 def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
