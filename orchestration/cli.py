@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--no-schedules", action="store_true", help="start with the schedules off")
     up.add_argument("--code", default="orchestration.code_location", help=argparse.SUPPRESS)
 
+    dashboard = command("dashboard", _dashboard, "serve the pages and their JSON API, until Ctrl-C; `up` does it too")
+    dashboard.add_argument("--port", type=int, help="on this machine (THREADLAKE_DASHBOARD_PORT, 3001)")
+
     for name, run, text in (
         ("crawl", _crawl, "read hours of one platform, or all, into the lake"),
         ("run", _run, "crawl, load and transform these hours"),
@@ -152,6 +155,7 @@ def _build(pipeline: Pipeline, hours: Sequence[datetime]) -> int:
     if broken := failed(nodes):
         raise DbtError(explain(broken))
     print(f"dbt: {len(nodes)} models and tests for {len(hours)} hours")
+    pipeline.publish()
     return 0
 
 
@@ -247,6 +251,12 @@ def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
     track_file(pipeline, options.communities)
     pipeline.dbt.prepare()
     Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules).run()
+
+
+def _dashboard(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from dashboard.app import serve  # the one place that knows of it: it is a command as the others are
+
+    serve(pipeline, options.port or pipeline.settings.dashboard_port)
 
 
 def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:

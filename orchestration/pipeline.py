@@ -18,6 +18,7 @@ from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
 from extractors.store import Folder
 from orchestration.dbt import Dbt, DbtError, explain, failed
+from orchestration.publish import Publication, publish
 from orchestration.raw import Loaded
 from orchestration.settings import Settings
 from orchestration.warehouse import Warehouse
@@ -151,6 +152,10 @@ class Pipeline:
         chosen = self.platforms if platforms is None else platforms
         return self.warehouse.load(self.lake, chosen, hours, self.settings.now())
 
+    def publish(self) -> Publication:
+        """Let readers see what the warehouse holds now."""
+        return publish(self.warehouse, self.settings.published, self.settings.now())
+
     def wanted(self, platform: Platform, everything: bool = True) -> list[datetime]:
         """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
         return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
@@ -171,12 +176,15 @@ class Pipeline:
         past, present = history_lock(self.scratch, key, PATIENCE), reading_lock(self.scratch, key, PATIENCE)
         with past, present, self.rewriting(platform):
             gone = {old.name: new.name if new else None for old, new in self.lake.purge(platform.name, key)}
+        there = self.settings.warehouse.exists()
         rows, authors = self.warehouse.purge(key, gone)
         if authors:
             self.dbt.prepare()
             nodes = self.dbt.build((), self.settings.now(), ["authors"], variables={"whole": True})
             if broken := failed(nodes):
                 raise DbtError(explain(broken))
+        if there:
+            self.publish()
         return Purged(len(gone), rows)
 
     def polled(self, platform: Platform) -> list[Community]:
