@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.tables import Line, show
+from orchestration.duckdb_file import DuckDBFile
 from orchestration.publish import Publication, publish
-from orchestration.warehouse import Warehouse
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 POSTS = """
@@ -31,7 +31,7 @@ def run(quick: bool) -> None:
     posts, news = (200_000, 5_000) if quick else (10_000_000, 50_000)
     with tempfile.TemporaryDirectory(prefix="threadlake-publish-") as name:
         home = Path(name)
-        warehouse = Warehouse(home / "warehouse.duckdb")
+        warehouse = DuckDBFile(home / "warehouse.duckdb")
         with warehouse.open() as connection:
             connection.execute("create schema clean")
             connection.execute(f"create table clean.all_posts as {POSTS}", {"first": 0, "last": posts})

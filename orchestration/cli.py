@@ -12,8 +12,8 @@ from extractors.platform import HOUR, Window
 from extractors.store import StoreError
 from orchestration.dbt import DbtError
 from orchestration.pipeline import Pipeline
-from orchestration.raw import WarehouseError
 from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
+from orchestration.warehouse import QueryError, WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
 
@@ -189,16 +189,13 @@ def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
 
 
 def _query(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    import duckdb
-
     from orchestration.show import table
 
-    with pipeline.warehouse.open(read_only=True) as connection:
-        try:
-            found = connection.execute(options.sql)
-            print(table([column[0] for column in found.description or ()], found.fetchall()))
-        except duckdb.Error as problem:
-            raise ValueError(f"The query failed: {problem}") from None
+    try:
+        found = pipeline.warehouse.query(options.sql)
+    except QueryError as problem:
+        raise ValueError(str(problem)) from None
+    print(table(found.columns, found.rows))
 
 
 def _track(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -18,10 +18,10 @@ from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
 from extractors.store import Folder
 from orchestration.dbt import Dbt, DbtError, explain, failed
+from orchestration.duckdb_file import DuckDBFile
 from orchestration.publish import Publication, publish
-from orchestration.raw import Loaded
 from orchestration.settings import Settings
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Loaded, Warehouse, warehouse_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -69,11 +69,11 @@ class Pipeline:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.settings.warehouse)
+        return warehouse_of(self.settings)
 
     @cached_property
     def dbt(self) -> Dbt:
-        return Dbt(self.settings)
+        return Dbt(self.settings, self.warehouse)
 
     def platform(self, name: str) -> Platform:
         """Raises ValueError with the names there are."""
@@ -152,9 +152,11 @@ class Pipeline:
         chosen = self.platforms if platforms is None else platforms
         return self.warehouse.load(self.lake, chosen, hours, self.settings.now())
 
-    def publish(self) -> Publication:
-        """Let readers see what the warehouse holds now."""
-        return publish(self.warehouse, self.settings.published, self.settings.now())
+    def publish(self) -> Publication | None:
+        """Let readers see what the warehouse holds now; those of a warehouse that many may open see it anyway."""
+        if isinstance(self.warehouse, DuckDBFile):
+            return publish(self.warehouse, self.settings.published, self.settings.now())
+        return None
 
     def wanted(self, platform: Platform, everything: bool = True) -> list[datetime]:
         """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from orchestration.warehouse import Warehouse
+from orchestration.duckdb_file import DuckDBFile
 
 if TYPE_CHECKING:
     import duckdb
@@ -107,7 +107,7 @@ def current(folder: Path) -> Path | None:
         return None
 
 
-def publish(warehouse: Warehouse, folder: Path, now: datetime) -> Publication:
+def publish(warehouse: DuckDBFile, folder: Path, now: datetime) -> Publication:
     """Make the readers' file equal to the warehouse, under a new name. Waits for whoever writes the warehouse."""
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def copy(old: Path, new: Path) -> None:
 
 
 @contextmanager
-def _both(fresh: Path, warehouse: Warehouse, now: datetime) -> Iterator["duckdb.DuckDBPyConnection"]:
+def _both(fresh: Path, warehouse: DuckDBFile, now: datetime) -> Iterator["duckdb.DuckDBPyConnection"]:
     """A connection to the new file, with the warehouse attached under its own name, which its views use."""
     import duckdb
 

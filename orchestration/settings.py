@@ -22,12 +22,26 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class BigQueryPlace:
+    """A warehouse in BigQuery: whose, where, and what limits it. `key` is a customer-managed one of Cloud KMS, by its
+    resource name; `most_bytes` is what one statement may be billed for."""
+
+    project: str
+    location: str
+    key: str | None = None
+    most_bytes: int = 1 << 40
+
+    def __str__(self) -> str:
+        return f"bigquery://{self.project}/{self.location}"
+
+
+@dataclass(frozen=True)
 class Settings:
     """Paths are absolute. What may be secret is left out of the repr, and so of logs and tracebacks."""
 
     home: Path
     lake: Path
-    warehouse: Path
+    warehouse: Path | BigQueryPlace
     dbt_project: Path
     start: datetime
     extract_cron: str = "25 * * * *"
@@ -62,7 +76,7 @@ class Settings:
         return cls(
             home=home,
             lake=get.path("LAKE", home / "lake"),
-            warehouse=get.path("WAREHOUSE", home / "warehouse.duckdb"),
+            warehouse=get.warehouse("WAREHOUSE", home / "warehouse.duckdb"),
             dbt_project=get.path("DBT", PROJECT / "dbt_project"),
             start=get.hour("START") or _remembered_start(home, clock_file),
             extract_cron=get.cron("EXTRACT_CRON", cls.extract_cron),
@@ -159,6 +173,25 @@ class _Reader:
 
     def path(self, name: str, default: Path) -> Path:
         return (Path(self(name)).expanduser() if self(name) else default).resolve()
+
+    def warehouse(self, name: str, default: Path) -> Path | BigQueryPlace:
+        value = self(name)
+        if not value.startswith("bigquery:"):
+            return self.path(name, default)
+        place = re.fullmatch(r"bigquery://([a-z][a-z0-9.:-]+)/([A-Za-z][A-Za-z0-9-]+)/?", value)
+        if not place:
+            raise SettingsError(
+                f"{PREFIX}{name} must be a file or bigquery://PROJECT/LOCATION, such as bigquery://my-project/EU, "
+                f"not {value!r}."
+            )
+        key = self("BIGQUERY_KEY") or None
+        if key and not re.fullmatch("projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+", key):
+            raise SettingsError(
+                f"{PREFIX}BIGQUERY_KEY must be the resource name of a key of Cloud KMS, "
+                f"projects/…/locations/…/keyRings/…/cryptoKeys/…, not {key!r}."
+            )
+        gigabytes = self.number("BIGQUERY_MOST_GB", BigQueryPlace.most_bytes >> 30)
+        return BigQueryPlace(place[1], place[2], key, gigabytes << 30)
 
     def url(self, name: str) -> str | None:
         value = self(name)

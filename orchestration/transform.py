@@ -68,7 +68,8 @@ def transform_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefiniti
                 yield _verdict(check, node)
         if broken := failed(nodes):
             raise dg.Failure(explain(broken))  # and readers keep what they had: it is whole
-        context.log.info("Published %s", pipeline.publish())
+        if published := pipeline.publish():
+            context.log.info("Published %s", published)
 
     return transform
 
