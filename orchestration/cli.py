@@ -9,7 +9,7 @@ from pathlib import Path
 
 from extractors.errors import CrawlError
 from extractors.platform import HOUR, Window
-from extractors.store import StoreError
+from extractors.store import Bucket, Place, StoreError
 from orchestration.dbt import DbtError
 from orchestration.pipeline import Pipeline
 from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
@@ -98,12 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     history = command("history", _history, "go on with the past of a community, or read it again if it is finished")
     history.add_argument("key")
     exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
-    exports.add_argument("path", type=Path, help="a file, or a folder with exports at any depth")
+    exports.add_argument("place", type=_place, help="a file, a folder with exports at any depth, or gs://bucket/prefix")
     command("status", _status, "show what is in lake and warehouse")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
     command("reparse", _reparse, "parse quarantined records in the lake again, with today's code")
     return parser
+
+
+def _place(text: str) -> Place:
+    return Bucket.parse(text) if text.startswith("gs://") else Path(text)
 
 
 def _window(pipeline: Pipeline, options: argparse.Namespace) -> Window:
@@ -181,7 +185,7 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
 def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
     from orchestration.imports import import_exports
 
-    hours, problems = import_exports(pipeline, options.path)
+    hours, problems = import_exports(pipeline, options.place)
     if hours:
         pipeline.load(hours)
         _build(pipeline, hours)

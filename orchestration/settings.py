@@ -11,6 +11,7 @@ from pathlib import Path
 from extractors.discord_api import headers as discord_headers
 from extractors.discourse_past import KEY_PREFIX, key_variable
 from extractors.pace import Pace
+from extractors.store import Bucket, Place
 
 PREFIX = "THREADLAKE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,7 @@ class Settings:
     """Paths are absolute. What may be secret is left out of the repr, and so of logs and tracebacks."""
 
     home: Path
-    lake: Path
+    lake: Place
     warehouse: Path | BigQueryPlace
     dbt_project: Path
     start: datetime
@@ -59,7 +60,7 @@ class Settings:
     dashboard_token: str | None = field(default=None, repr=False)
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
-    exports: Path | None = None
+    exports: Place | None = None
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     discord_token: str | None = field(default=None, repr=False)
@@ -75,7 +76,7 @@ class Settings:
         clock_file = get.path("CLOCK", Path("none")) if env.get(f"{PREFIX}CLOCK") else None
         return cls(
             home=home,
-            lake=get.path("LAKE", home / "lake"),
+            lake=get.place("LAKE", home / "lake"),
             warehouse=get.warehouse("WAREHOUSE", home / "warehouse.duckdb"),
             dbt_project=get.path("DBT", PROJECT / "dbt_project"),
             start=get.hour("START") or _remembered_start(home, clock_file),
@@ -94,7 +95,7 @@ class Settings:
             dashboard_token=get("DASHBOARD_TOKEN") or None,
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
-            exports=get.path("EXPORTS", home) if get("EXPORTS") else None,
+            exports=get.place("EXPORTS", home) if get("EXPORTS") else None,
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
             discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
@@ -173,6 +174,13 @@ class _Reader:
 
     def path(self, name: str, default: Path) -> Path:
         return (Path(self(name)).expanduser() if self(name) else default).resolve()
+
+    def place(self, name: str, default: Path) -> Place:
+        """A folder, or gs://bucket/prefix."""
+        try:
+            return Bucket.parse(self(name)) if self(name).startswith("gs://") else self.path(name, default)
+        except ValueError as problem:
+            raise SettingsError(f"{PREFIX}{name}: {problem}") from None
 
     def warehouse(self, name: str, default: Path) -> Path | BigQueryPlace:
         value = self(name)

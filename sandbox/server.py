@@ -116,11 +116,13 @@ class Sandbox:
         if refusal is not None:
             return refusal
         fault = self.faults.take(request)
-        response = site.answer(request, self.now)
         if fault is None:
-            return response
+            return site.answer(request, self.now)
+        response = Response() if fault.untouched else site.answer(request, self.now)
         if fault.kind == "shift":
             self.clock.advance(fault.seconds)
+        if fault.kind == "slow":
+            self.stopping.wait(fault.seconds)
         return spoil(fault, response)
 
 
