@@ -61,9 +61,11 @@ def _parser() -> argparse.ArgumentParser:
             "--until", metavar="TIME", help="the hour after the last one; default: now, the open hour too"
         )
 
-    up = command("up", _up, "run Dagster: its UI, its daemon and the schedules, until Ctrl-C")
+    up = command("up", _up, "run Dagster and the dashboard: UI, daemon, schedules and pages, until Ctrl-C")
     up.add_argument("--port", type=int, default=3000, help="of the UI on this machine (3000)")
     up.add_argument("--communities", type=Path, default=PROJECT / "communities.toml", help="whom to track")
+    up.add_argument("--dashboard-port", type=int, help="of the pages (THREADLAKE_DASHBOARD_PORT, 3001)")
+    up.add_argument("--no-dashboard", action="store_true", help="start without the pages")
     up.add_argument("--no-schedules", action="store_true", help="start with the schedules off")
     up.add_argument("--code", default="orchestration.code_location", help=argparse.SUPPRESS)
 
@@ -251,7 +253,8 @@ def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
 
     track_file(pipeline, options.communities)
     pipeline.dbt.prepare()
-    Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules).run()
+    dashboard = None if options.no_dashboard else options.dashboard_port or pipeline.settings.dashboard_port
+    Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules, dashboard).run()
 
 
 def _dashboard(pipeline: Pipeline, options: argparse.Namespace) -> None:
