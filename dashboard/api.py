@@ -1,17 +1,18 @@
 """The JSON API: every view of the pages at `/api/<name>`, the pages of one thing, search, and who is tracked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-import orjson
 from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from dashboard import conversation, followed, queries
+from dashboard import conversation, followed, old_api, queries
+from dashboard import search as searching
+from dashboard.answers import answer
 from dashboard.pages import DAY, TABLES, With, csv_of
-from dashboard.views import LONGEST, PAGE, BadParameter, View, as_json, find, read, read_time
+from dashboard.views import LONGEST, PAGE, BadParameter, Filter, View, find, read, read_time
 from extractors.errors import CrawlError
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -42,16 +43,18 @@ FORBIDDEN: dict[int | str, dict[str, Any]] = {401: PROBLEM | {"description": "Th
 Id = Annotated[str, Path(max_length=LONGEST)]
 
 
-def answer(body: Any) -> Response:
-    return Response(orjson.dumps(as_json(body), option=orjson.OPT_NON_STR_KEYS), media_type="application/json")
-
-
 def router() -> APIRouter:
     made = APIRouter(responses=PROBLEMS)
     made.get("/", summary="What there is", tags=["about"])(index)
     for view in TABLES.values():
         made.add_api_route(f"/{view.name}", _endpoint(view), **described(view))
     made.get("/overview", summary="The last 24 hours", tags=["pages"])(overview)
+    made.get(
+        "/search",
+        summary="Posts and threads by what they say",
+        tags=["pages"],
+        openapi_extra={"parameters": _asked_of_search()},
+    )(search)
     made.get("/community/{key:path}", summary="A community", tags=["pages"], responses=MISSING)(community)
     made.get(
         "/thread/{platform}/{instance}/{thread_id:path}",
@@ -81,19 +84,30 @@ def router() -> APIRouter:
     return made
 
 
+def _parameter(one: Filter) -> dict[str, Any]:
+    kind = {"type": "string", "enum": list(one.choices)} if one.kind == "choice" else KINDS[one.kind]
+    return {
+        "name": one.name,
+        "in": "query",
+        "required": one.required and not one.default,
+        "description": one.label or one.name,
+        "schema": kind | ({"default": one.default} if one.default else {}),
+    }
+
+
+def _asked_of_search() -> list[dict[str, Any]]:
+    about = "Words, phrases in quotes, AND OR NOT, + and -, brackets, prefix*, fuzzy~ and fuzzy~2."
+    last = searching.DEEPEST // searching.PAGE
+    return [
+        {"name": "q", "in": "query", "description": about, "schema": KINDS["text"]},
+        {"name": "page", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": last, "default": 1}},
+        *(_parameter(one) for one in searching.FILTERS),
+    ]
+
+
 def described(view: View) -> dict[str, Any]:
     """What OpenAPI says of a view."""
-    parameters = [
-        {
-            "name": one.name,
-            "in": "query",
-            "required": one.required and not one.default,
-            "description": one.label or one.name,
-            "schema": ({"type": "string", "enum": list(one.choices)} if one.kind == "choice" else KINDS[one.kind])
-            | ({"default": one.default} if one.default else {}),
-        }
-        for one in view.filters
-    ]
+    parameters = [_parameter(one) for one in view.filters]
     parameters += [
         {
             "name": "sort",
@@ -178,6 +192,33 @@ def overview(parts: With) -> Response:
             "observed": queries.last_observed(parts.reader),
         }
     )
+
+
+def search(request: Request, parts: With) -> Response:
+    """`marks` are the places in `snippet` that the query meant. Who comes with the earlier `content` and `type` gets
+    what they knew."""
+    if "content" in request.query_params:
+        return old_api.search(request, parts)
+    question = searching.read(request.query_params)
+    found = parts.searcher.search(question)
+    following = None
+    if found.total > question.offset + question.limit and question.offset + question.limit < searching.DEEPEST:
+        told = {"q": question.text, **question.texts, "page": str(question.offset // question.limit + 2)}
+        following = f"/api/search?{urlencode(told)}"
+    rows = [{**row, **snippet_of(row["pieces"])} for row in found.rows]
+    for row in rows:
+        del row["pieces"]
+    return answer({"rows": rows, "total": found.total, "seconds": round(found.seconds, 4), "next": following})
+
+
+def snippet_of(pieces: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+    """A plain text, and where it is marked."""
+    marks, at = [], 0
+    for piece, marked in pieces:
+        if marked:
+            marks.append([at, at + len(piece)])
+        at += len(piece)
+    return {"snippet": "".join(piece for piece, _ in pieces), "marks": marks}
 
 
 def community(parts: With, key: Id) -> Response:

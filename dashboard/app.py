@@ -22,6 +22,7 @@ from dashboard import api, charts, old_api, pages
 from dashboard.guard import Attempts, Keys, RateLimit, SecurityHeaders, Validators
 from dashboard.problems import problem
 from dashboard.reader import NothingPublished, PublishedReader, Reader
+from dashboard.search import IndexSearcher, Searcher
 from dashboard.views import BadParameter
 from orchestration.pipeline import Pipeline
 from orchestration.settings import Settings
@@ -37,6 +38,7 @@ class Parts:
 
     pipeline: Pipeline
     reader: Reader
+    searcher: Searcher
     keys: Keys
     attempts: Attempts
 
@@ -54,7 +56,9 @@ def make_app(pipeline: Pipeline, reader: Reader | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=_warm,
     )
-    app.state.parts = Parts(pipeline, reader, Keys(token_of(settings)), Attempts())
+    app.state.parts = Parts(
+        pipeline, reader, IndexSearcher(settings.search_index, reader), Keys(token_of(settings)), Attempts()
+    )
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(api.router(), prefix="/api")
     app.include_router(old_api.router(), prefix="/api")

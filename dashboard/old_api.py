@@ -11,14 +11,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from markupsafe import escape
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from dashboard.api import answer
+from dashboard import search as searching
+from dashboard.answers import answer
 from dashboard.pages import With
 from dashboard.reader import Reader, Row
-from dashboard.views import LONGEST, BadParameter, as_csv
+from dashboard.views import LONGEST, BadParameter, Filter, as_csv, read_number
 
 Year = Annotated[int | None, Query(ge=1970, le=2200)]
 Bid = Annotated[
@@ -38,6 +40,8 @@ STATISTICS = """
     cast(coalesce(floor(sum(text_length) / nullif(sum(texts), 0)), 0) as bigint) as avg_post_length
 """
 QUOTED = "cast(sum(times_quoted) as bigint) as quoted_count, cast(sum(times_quoting) as bigint) as quotes_count"
+THIRTY = 30
+SORTS = {"score": "relevance", "date-asc": "oldest", "date-desc": "newest"}
 YEAR_COLUMNS = (
     "year",
     "post_count",
@@ -69,7 +73,7 @@ def router() -> APIRouter:
         "/daily-stats": daily_stats,
         "/chats/search": chats_search,
         "/chats/search/all": chats_search_all,
-        "/chats/context-search": chats_search,
+        "/chats/context-search": chats_context,
         "/chats/search/by-date": chats_by_date,
         "/es/chats/search": es_search,
         "/es/chats/search/by-date": es_by_date,
@@ -352,7 +356,8 @@ def daily_stats(
     )
 
 
-# -- messages ---------------------------------------------------------------------------------------------------------
+# -- search and messages
+# ---------------------------------------------------------------------------------------------------------
 
 
 def _messages(parts: With, condition: str, values: dict[str, Any], page: int, size: int) -> tuple[list[Row], int]:
@@ -410,3 +415,49 @@ def es_search(parts: With, keyword: Text, page: PageNumber = 1, page_size: PageS
 def es_by_date(parts: With, start_date: Day, end_date: Day, page: PageNumber = 1, page_size: PageSize = 10) -> Response:
     rows, total = _messages(parts, *_between(start_date, end_date), page, page_size)
     return answer({"data": rows, "total": total, "page": page, "page_size": page_size})
+
+
+def chats_context(parts: With, search_term: Text, page: PageNumber = 1, page_size: PageSize = 10) -> Response:
+    """By words and their stems, the best first."""
+    texts = {"kind": "post", "sort": "relevance"}
+    values = {"kind": "post"}
+    offset = (page - 1) * page_size
+    found = None
+    if offset < searching.DEEPEST:
+        found = parts.searcher.search(searching.Question(search_term, values, texts, offset, page_size))
+    rows = [
+        {
+            "message_id": row["post_id"],
+            "channel_id": row["thread_id"],
+            "content": row["text"],
+            "message_date": row["created_at"],
+        }
+        for row in (found.rows if found else ())
+    ]
+    return answer({"messages": rows, "count": len(rows), "total_count": found.total if found else 0})
+
+
+def search(request: Request, parts: With) -> Response:
+    """`content`, `type` post or thread, `sort` score, date-asc or date-desc, `offset`; thirty at a time."""
+    asked = request.query_params
+    kind = Filter("type", "", "choice", "", ("post", "thread")).read(asked.get("type", ""))
+    sort = Filter("sort", "", "choice", "", tuple(SORTS)).read(asked.get("sort") or "score")
+    offset = read_number("offset", asked.get("offset") or "0", 0, searching.DEEPEST - THIRTY)
+    content = Filter("content", "").read(asked["content"])
+    question = searching.Question(content, {"kind": kind}, {"kind": kind, "sort": SORTS[sort]}, offset, THIRTY)
+    found = parts.searcher.search(question)
+    rows = []
+    for place, row in enumerate(found.rows):
+        thread = {"tid": row["thread_id"], "title": row.get("title") or "", "subtitle": ""}
+        score = 1 / (1 + offset + place)
+        if kind == "thread":
+            rows.append({"score": score, **thread})
+            continue
+        marked = "".join(
+            f"<strong>{escape(piece)}</strong>" if mark else str(escape(piece)) for piece, mark in row["pieces"]
+        )
+        user = {"name": row["author_name"] or "", "uid": row["author_id"], "aliases": []}
+        moment = int(row["created_at"].timestamp())
+        told = {"score": score, "pid": row["post_id"], "poster_uid": row["author_id"], "snippet": marked}
+        rows.append({**told, "user": user, "thread": thread, "timestamp": moment})
+    return answer({"count": found.total, "type": kind, "elapsed": round(found.seconds, 4), "results": rows})

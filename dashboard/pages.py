@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboard import charts, conversation, followed, queries, text
+from dashboard import search as searching
 from dashboard.guard import COOKIE, client_of
 from dashboard.reader import Row
 from dashboard.statistics import GROUPS, STATISTICS
@@ -96,6 +97,7 @@ def router() -> APIRouter:
     made.get("/statistics/{name}")(table_page)
     made.get("/tables/{name}")(table_page)
     made.get("/coverage")(coverage)
+    made.get("/search")(search)
     made.get("/communities")(communities)
     made.post("/communities")(add)
     made.post("/communities/drop")(drop)
@@ -281,6 +283,16 @@ def _choices(parts: "Parts", view: View, name: str) -> list[str]:
     if name not in {one.name for one in view.filters}:
         return []
     return sorted({row[name] for row in queries.communities(parts.reader)})
+
+
+def search(request: Request, parts: With) -> Response:
+    question = searching.read(request.query_params)
+    known = queries.communities(parts.reader)
+    return render(
+        request, "search.html", question=question, filters=searching.FILTERS, results=parts.searcher.search(question),
+        page=question.offset // question.limit + 1, last_page=searching.DEEPEST // searching.PAGE,
+        communities=sorted({row["community"] for row in known}), platforms=sorted({row["platform"] for row in known}),
+    )  # fmt: skip
 
 
 def coverage(request: Request, parts: With, days: str = "7") -> Response:

@@ -4,6 +4,7 @@ A second warehouse is a second class here. The SQL of the pages is what both of 
 value; what no dialect shares does not belong in it.
 """
 
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -68,8 +69,9 @@ class PublishedReader(Reader):
         return self._latest().path.stem
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        asked = set(re.findall(r"\$(\w+)", sql))
         with self._latest().connection.cursor() as cursor:
-            found = cursor.execute(sql, {name: value for name, value in (values or {}).items() if f"${name}" in sql})
+            found = cursor.execute(sql, {name: value for name, value in (values or {}).items() if name in asked})
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 

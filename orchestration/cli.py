@@ -103,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     exports.add_argument("place", type=_place, help="a file, a folder with exports at any depth, or gs://bucket/prefix")
     command("status", _status, "show what is in lake and warehouse")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
+    index = command("index", _index, "let the search index follow what is published; each transform does it")
+    index.add_argument("--rebuild", action="store_true", help="make it anew, from nothing")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
     command("reparse", _reparse, "parse quarantined records in the lake again, with today's code")
     return parser
@@ -261,6 +263,10 @@ def _dashboard(pipeline: Pipeline, options: argparse.Namespace) -> None:
     from dashboard.app import serve  # the one place that knows of it: it is a command as the others are
 
     serve(pipeline, options.port or pipeline.settings.dashboard_port)
+
+
+def _index(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    print(pipeline.index(options.rebuild))
 
 
 def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -119,6 +119,11 @@ class Settings:
         return self.home / "published"
 
     @property
+    def search_index(self) -> Path:
+        """Where the index is that search on this machine asks."""
+        return self.home / "search"
+
+    @property
     def dashboard_token_file(self) -> Path:
         """The token is here where the environment has none."""
         return self.home / "dashboard-token"
