@@ -198,7 +198,7 @@ def _relation(kind: str) -> tuple[str, str, str]:
 def _columns(kind: str) -> str:
     shared = "platform, instance, community, thread_id, author_id, author_name, url, created_at, deleted_at"
     return (
-        f"{shared}, post_id, text, edited_at, score"
+        f"{shared}, post_id, title, text, edited_at, score"
         if kind == "post"
         else f"{shared}, title, title as text, reply_count"
     )
