@@ -21,6 +21,7 @@ KEPT = 500  # drawings; a chart is drawn in 30 to 70 ms, and asked for again as 
 SERIES = 8  # colours that can still be told apart
 PALETTE = [f"var(--series-{i})" for i in range(1, SERIES + 1)]
 INK, FAINT, ACCENT = "var(--ink-soft)", "var(--line)", "var(--accent)"
+CLOCK = {"format": "%b %d %H:%M"}
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 CONFIG = {
     "background": None,
@@ -61,7 +62,11 @@ def bars(rows: Rows, x: str, y: str, label: str = "", time: bool = False) -> Mar
     scale: dict[str, Any] = {"type": "utc"} if time else {}
     kind = "temporal" if time else "ordinal"
     every = max(1, len(values) // 24)
-    axis: dict[str, Any] = {"labelAngle": 0 if time or len(values) < 9 else -40, "grid": False, "labelOverlap": True}
+    axis: dict[str, Any] = (CLOCK if time else {}) | {
+        "labelAngle": 0 if time or len(values) < 9 else -40,
+        "grid": False,
+        "labelOverlap": True,
+    }
     if not time and every > 1:
         axis["values"] = [value["x"] for value in values[::every]]
     return _lite(
@@ -143,7 +148,7 @@ def lines(rows: Rows, x: str, y: str, series: str | None = None, label: str = ""
         "type": "temporal" if time else "ordinal",
         "title": None,
         "scale": {"type": "utc"} if time else {},
-        "axis": {"grid": False, "labelOverlap": True, "labelAngle": 0},
+        "axis": {"grid": False, "labelOverlap": True, "labelAngle": 0} | (CLOCK if time else {}),
     }
     y_axis = {"field": "y", "type": "quantitative", "title": label or None}
     return _lite(
@@ -491,6 +496,7 @@ def _lite(spec: dict[str, Any], values: list[dict[str, Any]]) -> Markup:
         "width": WIDTH,
         "height": HEIGHT,
         "autosize": {"type": "pad"},
+        "padding": {"left": 14, "right": 14, "top": 6, "bottom": 6},
         "config": CONFIG,
         "data": {"values": values},
     }

@@ -88,7 +88,7 @@ def _be_hostile(home: Path) -> None:
         (thread,) = connection.execute(
             "select min(thread_id) from (select thread_id from clean.posts where platform = 'lemmy' "
             "group by 1 having count(*) >= $n)",
-            {"n": len(HOSTILE)},
+            {"n": len(HOSTILE) + 2},
         ).fetchall()[0]
         posts = connection.execute(
             "select post_id, author_id from clean.posts where thread_id = $thread and platform = 'lemmy' "
@@ -117,4 +117,18 @@ def _be_hostile(home: Path) -> None:
             "(platform, instance, community, word, trend_rank, posts, posts_before, score, as_of) "
             "select 'lemmy', 'lemmy.example', 'lemmy:lemmy.example/folding', $text, 1, 9, 0, 99, current_date",
             {"text": HOSTILE[1]},
+        )
+        later = NOW - timedelta(hours=1)
+        connection.execute(
+            "update clean.posts set version_count = 2, edited_at = $later, run_id = 'edited' where post_id = $post",
+            {"post": posts[-1][0], "later": later},
+        )
+        connection.execute(
+            "insert into clean.post_versions by name select * replace ('words that stood there before' as text, "
+            "'another' as content_hash) from clean.post_versions where post_id = $post and platform = 'lemmy'",
+            {"post": posts[-1][0]},
+        )
+        connection.execute(
+            "update clean.posts set deleted_at = $later, gone_at = $later, run_id = 'gone' where post_id = $post",
+            {"post": posts[-2][0], "later": later},
         )
