@@ -31,6 +31,7 @@ from google.api_core.exceptions import (
     RetryError,
     TooManyRequests,
     Unauthorized,
+    from_http_status,
 )
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 from google.cloud.storage import Blob, Client
@@ -53,9 +54,10 @@ WRITES = "writes"
 """The metadata's name for the writes that made an object, newest first."""
 WRITES_KEPT = 8
 TRIES = 3
-"""How often an upload is begun anew that cannot go on."""
+"""How often an object is sent or fetched anew that was damaged on its way, or whose upload cannot go on."""
 NO_BUCKET = "bucket does not exist"
 """What only Google's words tell from an object that is not there."""
+LOGIN = "run `gcloud auth application-default login`, or give the machine a service account"
 RACES = 100
 """So many times another may be quicker when an object is replaced."""
 
@@ -111,9 +113,21 @@ class Gcs(Store):
             )
 
     def read(self, name: str) -> bytes:
+        into = BytesIO()
+        self._fetch(name, into)
+        return into.getvalue()
+
+    def _fetch(self, name: str, into: BinaryIO) -> None:
         with explained(self.place, name):
-            data: bytes = self._blob(name).download_as_bytes(checksum="crc32c", **self._options)
-            return data
+            for left in reversed(range(TRIES)):
+                try:
+                    self._blob(name).download_to_file(into, checksum="crc32c", **self._options)
+                    return
+                except (DataCorruption, requests.RequestException):  # such as of a refusal that is cut off
+                    if not left:
+                        raise
+                    into.seek(0)
+                    into.truncate()
 
     def read_all(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         left = iter(names)
@@ -132,14 +146,14 @@ class Gcs(Store):
         with TemporaryDirectory(dir=self._scratch) as folder:
             paths = [Path(folder, name) for name in names]
             with ThreadPoolExecutor(AT_ONCE, "gcs") as pool:
-                for _ in pool.map(self._fetch, names, paths):
+                for _ in pool.map(self._copy, names, paths):
                     pass
             yield paths
 
-    def _fetch(self, name: str, path: Path) -> None:
+    def _copy(self, name: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with explained(self.place, name):
-            self._blob(name).download_to_filename(str(path), checksum="crc32c", **self._options)
+        with path.open("wb") as file:
+            self._fetch(name, file)
 
     def modified(self, name: str) -> float:
         found = self._find(name)
@@ -247,15 +261,16 @@ def explained(place: Bucket, name: str = "") -> Iterator[None]:
 
 
 def _advice(problem: BaseException) -> str:
+    if isinstance(problem, InvalidResponse):  # what a failed upload or download is until it is given up
+        problem = from_http_status(problem.response.status_code, problem.response.text or str(problem))  # type: ignore[no-untyped-call]
     said = re.sub(r"\?\S*", "", str(getattr(problem, "message", "") or problem)).strip().rstrip(".")
-    login = "run `gcloud auth application-default login`, or give the machine a service account"
     match problem:
         case NotFound() if NO_BUCKET in said:
             return "it does not exist: create it, or correct its name"
         case DefaultCredentialsError():
-            return f"there are no credentials: {login}"
+            return f"there are no credentials: {LOGIN}"
         case Unauthorized() | RefreshError():
-            return f"its credentials are refused: {login} ({said})"
+            return f"its credentials are refused: {LOGIN} ({said})"
         case Forbidden():
             return (
                 "this account may not: give it the role Storage Object User on the bucket, and look whether the "

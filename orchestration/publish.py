@@ -34,11 +34,12 @@ PARTITIONS = ("created_hour", "snapshot_hour", "hour", "day", "month", "year")
 """By the first of these columns that a table has, it is compared and replaced; without any, as a whole."""
 STATE = (
     "created_at", "run_id", "observed_at", "first_seen_at", "last_seen_at", "gone_at", "version_count", "edited_at",
-    "merged_at",
+    "merged_at", "commit_id",
 )  # fmt: skip
 """What of a clean row changes whenever anything of it does: comparing these columns alone costs a tenth of comparing
 texts."""
 COPIED_AT_ONCE = 1 << 30
+MEMORY = "2GB"  # what does not fit is sorted on the disk
 log = logging.getLogger(__name__)
 
 
@@ -149,6 +150,7 @@ def _both(fresh: Path, warehouse: DuckDBFile, now: datetime) -> Iterator["duckdb
     with warehouse.alone(), duckdb.connect(fresh) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set enable_progress_bar = false")
+        connection.execute(f"set memory_limit = '{MEMORY}'")
         path = str(warehouse.path).replace("'", "''")
         connection.execute(f"attach '{path}' as \"{warehouse.path.stem}\" (read_only)")
         connection.execute("create schema if not exists published")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dagster_gcp import GCSResource
 
     from extractors.gcs import Gcs
+    from orchestration.settings import Settings
 
 COPIES = "copies"
 """The folder in the scratch folder for copies of objects."""
@@ -21,6 +22,12 @@ def google_storage() -> "GCSResource":
     from dagster_gcp import GCSResource  # 1.3 s, which a lake in a folder need not pay
 
     return GCSResource()  # without a project: a bucket's name is enough
+
+
+def resources(settings: "Settings") -> dict[str, "GCSResource"]:
+    """What the UI shows of them: those that the settings' places need."""
+    buckets = isinstance(settings.lake, Bucket) or isinstance(settings.exports, Bucket)
+    return {"gcs": google_storage()} if buckets else {}
 
 
 def open_store(place: Place, scratch: Path) -> Store:

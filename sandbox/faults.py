@@ -34,6 +34,8 @@ Kind = Literal[
     "304",  # though nobody asked on a condition
     "redirect",  # to `location`
 ]
+WITHOUT_WORK = frozenset(("403", "412", "429", "500", "502", "503", "reset", "hang"))
+"""What can strike before a site did anything."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ValueError(f"no fault {self.kind!r}; there are {', '.join(get_args(Kind))}")
+        if self.untouched and self.kind not in WITHOUT_WORK:
+            raise ValueError(f"{self.kind} spoils an answer, so there must be one")
 
     def matches(self, request: Request) -> bool:
         where = re.match(self.host, request.host) and re.match(self.path, request.target)

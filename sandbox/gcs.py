@@ -92,7 +92,7 @@ class GcsSite(Site):
             ("GET", f"/storage/v1{bucket}", set(), self._about),
             ("GET", f"/storage/v1{bucket}/o", LISTS, self._list),
             ("GET", f"(?:/download)?/storage/v1{bucket}{name}", {"generation", *given}, self._get),
-            ("PATCH", f"/storage/v1{bucket}{name}", given, self._patch),
+            ("PATCH", f"/storage/v1{bucket}{name}", {"generation", *given}, self._patch),
             ("DELETE", f"/storage/v1{bucket}{name}", {"generation", *given}, self._delete),
             ("POST", f"/upload/storage/v1{bucket}/o", {"uploadType", "name", *given}, self._upload),
             ("PUT", f"/upload/storage/v1{bucket}/o", {"uploadType", "upload_id"}, self._go_on),
@@ -151,7 +151,9 @@ class GcsSite(Site):
         return Response(206, data[first : last + 1], found.content_type, headers)
 
     def _patch(self, request: Request, bucket: str, name: str) -> Response:
-        changed = self.buckets.patch(bucket, name, orjson.loads(request.body), _conditions(request))
+        changed = self.buckets.patch(
+            bucket, name, _number(request, "generation"), orjson.loads(request.body), _conditions(request)
+        )
         return _selected(_resource(changed, request), request)
 
     def _delete(self, request: Request, bucket: str, name: str) -> Response:

@@ -145,10 +145,12 @@ class Buckets:
             self._know(new)
             return new
 
-    def patch(self, bucket: str, name: str, resource: Mapping[str, Any], conditions: Conditions) -> Object:
+    def patch(
+        self, bucket: str, name: str, generation: int | None, resource: Mapping[str, Any], conditions: Conditions
+    ) -> Object:
         """Change what is known of an object; a metadata key with null goes. Raises Refused."""
         with self._lock:
-            found = self._there(bucket, name, None)
+            found = self._there(bucket, name, generation)
             conditions.check(found)
             metadata = found.metadata | (resource.get("metadata") or {})
             changed = replace(

@@ -180,7 +180,10 @@ class _Connection(socketserver.StreamRequestHandler):
         while (line := self.rfile.readline(65_536)) not in (b"\r\n", b"\n", b""):
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
-        body = self.rfile.read(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # whoever sent it ended before its end
+            return None
         path, _, query = target.partition("?")
         host, _, path = path.lstrip("/").partition("/")
         return Request(method, host, unquote("/" + path), query, headers, body)

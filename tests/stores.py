@@ -1,9 +1,13 @@
 """Stores for tests: buckets of a server on loopback, and a store that tells of each step, to be killed between two."""
 
+import re
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from google.auth.credentials import AnonymousCredentials
@@ -11,8 +15,9 @@ from google.cloud.storage import Client
 
 from extractors.gcs import Gcs
 from extractors.store import LAST, Bucket, Store
-from sandbox.gcs import address
+from sandbox.gcs import GcsSite, address
 from sandbox.server import Sandbox
+from sandbox.site import Request, Response
 
 BUCKET = "lake"
 NUMBERS = count()
@@ -80,3 +85,57 @@ class Watched(Store):
 
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
         return self._store.sweep_halves(folder, older_than)
+
+
+class Meddled(GcsSite):
+    """Buckets, and somebody who does something before or after requests that match, once each."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, [BUCKET])
+        self._plans: list[tuple[str, Callable[[Request], Request | None], Callable[[Response], Response | None]]] = []
+
+    def meddle(
+        self,
+        pattern: str,
+        before: Callable[[Request], Request | None] = lambda _: None,
+        after: Callable[[Response], Response | None] = lambda _: None,
+    ) -> None:
+        """`before` may give another request, `after` another answer. The pattern is of `METHOD path?query`."""
+        self._plans.append((pattern, before, after))
+
+    def answer(self, request: Request, now: datetime) -> Response:
+        plan = next((p for p in self._plans if re.match(p[0], f"{request.method} {request.target}")), None)
+        if plan is None:
+            return super().answer(request, now)
+        self._plans.remove(plan)
+        response = super().answer(plan[1](request) or request, now)
+        return plan[2](response) or response
+
+
+class Plug(GcsSite):
+    """Buckets that SIGKILL whoever asks, at the n-th request: before the work is done, or after it, so that only the
+    server knows of it. Counts the requests since it was set."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, [BUCKET])
+        self.count = self._number = 0
+        self._after, self._lock = False, Lock()
+        self.victim: subprocess.Popen[bytes] | None = None
+
+    def set(self, number: int = 0, after: bool = False) -> None:
+        self.count, self._number, self._after = 0, number, after
+
+    def answer(self, request: Request, now: datetime) -> Response:
+        with self._lock:
+            self.count += 1
+            struck = self.count == self._number
+        if not struck:
+            return super().answer(request, now)
+        if self._after:
+            super().answer(request, now)
+        assert self.victim
+        self.victim.kill()
+        return LOST
+
+
+LOST = Response(delivery="reset")

@@ -33,15 +33,22 @@
     {{ return(found | length == 1 and found.columns[0].values()[0] == mart_settings()) }}
 {% endmacro %}
 
+{# What makes sure, before the first mart is made, that marts made otherwise do not count as right: should this run fail, the
+   next one makes all of them anew. #}
+{% macro forget_other_settings() %}
+    {%- set built = load_relation(api.Relation.create(target.database, 'marts', 'marts_built')) if execute else none -%}
+    {%- if built is not none -%}
+        {{ return("delete from " ~ built ~ " where settings <> '" ~ mart_settings() ~ "'") }}
+    {%- endif -%}
+    {{ return('select 1') }}
+{% endmacro %}
+
 {# How a mart says by what it follows changes; at its top, because dbt must see there what it may refer to. Rows that have
    one of the new rows' `number` are replaced, too. #}
 {% macro follows(what, number=none) -%}
     {%- do config(meta={'changed': what, 'number': number}) -%}
-    {%- for name in {
-        'days': ['changed_days'], 'years': ['changed_years'], 'threads': ['changed_days', 'changed_hours']
-    }.get(what, ['changed_hours']) -%}
-        {%- do ref(name) -%}
-    {%- endfor -%}
+    {%- do ref('changed_days') -%}
+    {%- do ref('changed_years' if what == 'years' else 'changed_hours') -%}
 {%- endmacro %}
 
 {# A condition on rows of a mart: those that are made anew. #}

@@ -1,5 +1,5 @@
-"""The API under fire: schemathesis reads the OpenAPI description and asks everything of every path, also what is not allowed;
-and the ways in that have names, tried at every parameter."""
+"""The API under fire: schemathesis reads the OpenAPI description and asks everything of every path, also what is not
+allowed; and the ways in that have names, tried at every parameter."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from schemathesis.checks import not_a_server_error
 
 from tests.dashboard.conftest import TOKEN, Served
 
 pytestmark = pytest.mark.xdist_group("dashboard")
 WAYS_IN = (
-    "' or 1=1; drop table clean.all_posts; --", "1); select * from read_text('/etc/passwd')", "../../../etc/passwd", "%2e%2e%2fsecret",
+    "' or 1=1; drop table clean.all_posts; --", "1); select * from read_text('/etc/passwd')", "../../../etc/passwd",
+    "%2e%2e%2fsecret",
     "a\r\nSet-Cookie: x=1", "<script>alert(1)</script>", "\u202e\u0000", "{{ 7*7 }}", "$after_0", "-" * 5000,
 )  # fmt: skip
 
@@ -35,7 +35,7 @@ def test_no_answer_is_a_server_error(served: Served) -> None:
         @_given(operation)
         def ask(case: Any) -> None:
             answer = case.call(timeout=30)
-            not_a_server_error(None, answer, case)
+            assert answer.status_code < 500, (case.as_curl_command(), answer.text)
             kind = answer.headers.get("content-type", [""])[0]
             assert answer.status_code < 400 or kind == "application/problem+json", (
                 case.as_curl_command(),

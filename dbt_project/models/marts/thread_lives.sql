@@ -100,7 +100,9 @@ select
     deletions,
     participants,
     greatest({{ seconds_between('created_at', 'last_post_at') }}, 0) as lifetime_seconds,
-    greatest({{ seconds_between('created_at', 'first_reply_at') }}, 0) as seconds_to_first_reply,
+    case
+        when first_reply_at is not null then greatest({{ seconds_between('created_at', 'first_reply_at') }}, 0)
+    end as seconds_to_first_reply,
     case when is_over then {{ local_hour_of_day('last_post_at') }} end as hour_of_death,
     extract(year from {{ local_day('created_at') }}) as year,
 
