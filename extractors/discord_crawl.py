@@ -238,4 +238,5 @@ def thread_row(platform: "Discord", api: Api, record: Record, tags: Mapping[str,
 
 
 def _fingerprint(record: Record) -> str:
-    return digest(SIGNED.sub(rb"\1", dumps({name: value for name, value in record.items() if name not in VOLATILE})))
+    said = dumps({name: value for name, value in record.items() if name not in VOLATILE})
+    return digest(SIGNED.sub(rb"\1", said) if b'"https://' in said else said)
