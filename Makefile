@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo up test test-long bench lint lock chromium clean
+.PHONY: demo up test test-long bench lint lock chromium terraform terraform-schema clean
 
 .venv/dev: requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
@@ -13,6 +13,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .venv/bench: .venv/dev requirements-bench.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	touch $@
+
+# The checkers of terraform/ and of what is deployed; of their own, since they want an older protobuf.
+.venv-terraform/ready: requirements-terraform.lock
+	test -x .venv-terraform/bin/python || $(PYTHON) -m venv .venv-terraform || python3 -m venv .venv-terraform
+	.venv-terraform/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-terraform.lock
 	touch $@
 
 demo: .venv/dev ## crawl an invented world with everything real, and show what was made
@@ -31,20 +37,31 @@ chromium:
 	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) \
 		>/dev/null 2>&1 || echo "chromium is not here and cannot be installed: the tests of the UI skip"
 
-test: lint chromium
+test: lint chromium .venv-terraform/ready
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not long"
 
-test-long: .venv/dev chromium
+test-long: .venv/dev chromium .venv-terraform/ready
 	$(BIN)/python -m pytest -q
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks
 
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+terraform: .venv/dev .venv-terraform/ready ## so that `terraform -chdir=terraform validate` works, without the registry
+	$(BIN)/python -m sandbox.terraform
+
+terraform-schema: .venv/dev ## what is generated for terraform/, anew: raw tables, and what it uses of the schema of the provider (which says its version)
+	$(BIN)/python -m orchestration.terraform_tables
+	$(BIN)/pip download --quiet --no-deps --dest .data/terraform cdktn-provider-google==21.1.0
+	$(BIN)/python -m sandbox.google_schema .data/terraform/cdktn_provider_google-21.1.0-py3-none-any.whl
+
 lock: ## pin all dependencies anew
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-strip-extras --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header pyproject.toml --extra dev -o requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-strip-extras --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header pyproject.toml --extra dev --extra bench -o requirements-bench.lock
+	$(COMPILE) pyproject.toml --extra deploy -o requirements.lock
+	$(COMPILE) pyproject.toml --extra deploy --extra dev -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra deploy --extra dev --extra bench -o requirements-bench.lock
+	$(COMPILE) requirements-terraform.in -o requirements-terraform.lock
 
 clean:
-	rm -rf .venv .data .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-terraform .data .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -197,9 +197,8 @@ class _Run:
     def _give_way(self) -> None:
         """Wait while somebody crawls a community of the same host, until the time is up."""
         while time.monotonic() - self._looked >= LOOK_SECONDS and time.monotonic() < self._until:
-            peers = [
-                one.key for one in self._lake.tracked(self._platform.name) if one.instance == self._community.instance
-            ]
+            tracked = self._lake.tracked(self._platform.name)
+            peers = [one.key for one in tracked if one.community.host == self._community.host]
             if not any(self._is_read(key) for key in {self._community.key, *peers}):
                 self._looked = time.monotonic()
                 return

@@ -43,6 +43,7 @@ PACE = Pace(requests=1, seconds=1.0)  # what its nginx example allows in the lon
 HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
 NAME = rf"[a-z0-9_]+(?:@{HOST})?"
 URL = re.compile(rf"^(?:https?://)?({HOST})/(?:c|feeds/c)/({NAME})(?:\.xml)?/?(?:[?#].*)?$", re.IGNORECASE)
+ITEM = re.compile(rf"^https?://({HOST})/((?:post|comment)/\d+)(?:[/?#].*)?$", re.IGNORECASE)
 KEY = re.compile(rf"^lemmy:({HOST})/({NAME})$", re.IGNORECASE)
 HANDLE = re.compile(rf"^!([a-z0-9_]+)@({HOST})$", re.IGNORECASE)
 AT_A_TIME = 100  # rows
@@ -83,6 +84,8 @@ class Lemmy(Platform):
     def community(self, url: str) -> Community | None:
         found = URL.match(url) or KEY.match(url)
         handle = HANDLE.match(url)
+        if item := ITEM.match(url):  # whose it is, `about` asks
+            return Community(f"lemmy:{item[1].lower()}/{item[2].lower()}", item[1].lower())
         if not (found or handle):
             return None
         host, name = (found[1], found[2]) if found else (handle[2], handle[1]) if handle else ("", "")
@@ -160,6 +163,13 @@ class Lemmy(Platform):
                 page.threads += threads.touch(item)
 
     def about(self, community: Community, http: Http) -> About:
+        kind, _, id = community.name.partition("/")[2].partition("/")
+        if id:
+            instance = Instance(community, http, self.pace)
+            if (record := instance.one(kind, id)) is None:
+                advice = "check its address: it is unknown there, or was deleted"
+                raise NotFound(instance.url, community.key, f"a {kind}", "none", advice)
+            return self.about(_community_of(record["community"], community.instance), http)
         try:
             instance = Instance(community, http, self.pace)
             answer = instance.get("community", {"name": instance.name})
@@ -180,12 +190,10 @@ class Lemmy(Platform):
         closed = closed or (state if "private" in state or "local" in state else "")
         if closed:
             raise Refused(instance.url, community.key, "a public community", f"one that is {closed}")
-        host = instance.url.split("/")[2].lower()
-        actor = str(own.get("ap_id") or own.get("actor_id")).split("/")[2].lower()
-        name = own["name"] if own.get("local", actor == host) else f"{own['name']}@{actor}"
         counts = {**own, **view.get("counts", {})}
         total = counts.get("posts", 0) + counts.get("comments", 0)
-        return About(_community(host, name), own.get("title") or own["name"], total)
+        found = _community_of(own, instance.url.split("/")[2].lower())
+        return About(found, own.get("title") or own["name"], total)
 
     def history(self, community: Community, since: datetime, http: Http, cursor: State | None) -> Iterator[Page]:
         yield from lemmy_history.history(self, Instance(community, http, self.pace), since, cursor)
@@ -254,6 +262,12 @@ def changed(reading: Reading, item: Item) -> bool:
     if not COUNTERS.isdisjoint(own):  # 1.0, where they do not stand beside
         own = {name: value for name, value in own.items() if name not in COUNTERS}
     return reading.changed(item.key, item.created, digest(own), item.thread)
+
+
+def _community_of(own: Record, host: str) -> Community:
+    """What an instance calls a community."""
+    actor = str(own.get("ap_id") or own.get("actor_id")).split("/")[2].lower()
+    return _community(host, own["name"] if own.get("local", actor == host) else f"{own['name']}@{actor}")
 
 
 def _community(host: str, name: str) -> Community:

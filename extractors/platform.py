@@ -78,6 +78,11 @@ class Community:
     def platform(self) -> str:
         return self.key.partition(":")[0]
 
+    @property
+    def host(self) -> str:
+        """Where it is asked for; two instances may share one."""
+        return self.instance.partition("/")[0]
+
     @cached_property  # asked for with every record
     def name(self) -> str:
         return self.key.partition(":")[2]

@@ -77,7 +77,7 @@ def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) ->
                 ["raw", table],
                 deps=[["lake", platform.name] for platform in some],
                 group_name="raw",
-                kinds={"duckdb"},
+                kinds={pipeline.warehouse.kind},
                 description=f"raw.{table}: whole hours, replaced from all that the lake has committed of them.",
             )
             for table, some in tables.items()

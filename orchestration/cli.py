@@ -9,11 +9,11 @@ from pathlib import Path
 
 from extractors.errors import CrawlError
 from extractors.platform import HOUR, Window
-from extractors.store import StoreError
+from extractors.store import Bucket, Place, StoreError
 from orchestration.dbt import DbtError
 from orchestration.pipeline import Pipeline
-from orchestration.raw import WarehouseError
 from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
+from orchestration.warehouse import QueryError, WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
 
@@ -95,12 +95,30 @@ def _parser() -> argparse.ArgumentParser:
     history = command("history", _history, "go on with the past of a community, or read it again if it is finished")
     history.add_argument("key")
     exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
-    exports.add_argument("path", type=Path, help="a file, or a folder with exports at any depth")
+    exports.add_argument("place", type=_place, help="a file, a folder with exports at any depth, or gs://bucket/prefix")
     command("status", _status, "show what is in lake and warehouse")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
+    cost = command("cost", _cost, "estimate what a month on Google Cloud costs, by line")
+    cost.add_argument("--communities", type=int, default=20, help="who is tracked (20)")
+    cost.add_argument("--posts-a-day", type=int, default=20_000, metavar="N", help="of all of them together (20000)")
+    cost.add_argument("--months", type=int, default=12, metavar="N", help="how old the data is by then (12)")
+    cost.add_argument("--lake-days", type=int, metavar="N", help="rows are deleted from the lake after that; never")
+    cost.add_argument("--place", default="europe-west1", help="region, or EU or US (europe-west1)")
+    cost.add_argument("--processors", type=int, default=2, metavar="N", help="of the machine, an e2-standard (2)")
+    cost.add_argument("--disk-gb", type=int, default=30, metavar="N", help="of its data's disk (30)")
+    cost.add_argument("--snapshots", type=int, default=14, metavar="N", help="daily ones that are kept (14)")
+    cost.add_argument(
+        "--cloud-run-hours", type=float, default=0, metavar="N", help="of runs sent to Cloud Run a month (0)"
+    )
+    cost.add_argument("--dashboard-hours", type=float, default=0, metavar="N", help="the web application answers (0)")
+    cost.add_argument("--json", action="store_true", help="for programs")
     command("reparse", _reparse, "parse quarantined records in the lake again, with today's code")
     return parser
+
+
+def _place(text: str) -> Place:
+    return Bucket.parse(text) if text.startswith("gs://") else Path(text)
 
 
 def _window(pipeline: Pipeline, options: argparse.Namespace) -> Window:
@@ -177,7 +195,7 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
 def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
     from orchestration.imports import import_exports
 
-    hours, problems = import_exports(pipeline, options.path)
+    hours, problems = import_exports(pipeline, options.place)
     if hours:
         pipeline.load(hours)
         _build(pipeline, hours)
@@ -185,16 +203,13 @@ def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
 
 
 def _query(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    import duckdb
-
     from orchestration.show import table
 
-    with pipeline.warehouse.open(read_only=True) as connection:
-        try:
-            found = connection.execute(options.sql)
-            print(table([column[0] for column in found.description or ()], found.fetchall()))
-        except duckdb.Error as problem:
-            raise ValueError(f"The query failed: {problem}") from None
+    try:
+        found = pipeline.warehouse.query(options.sql)
+    except QueryError as problem:
+        raise ValueError(str(problem)) from None
+    print(table(found.columns, found.rows))
 
 
 def _track(pipeline: Pipeline, options: argparse.Namespace) -> None:
@@ -250,15 +265,10 @@ def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
 
 
 def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    from dagster import DagsterInstance
-
-    from orchestration.instance import write_instance
+    from orchestration.instance import open_instance
     from orchestration.recover import only_one, recover
 
-    with (
-        only_one(pipeline.settings.home),
-        DagsterInstance.from_config(str(write_instance(pipeline.settings))) as instance,
-    ):
+    with only_one(pipeline.settings.home), open_instance(pipeline.settings) as instance:
         print(recover(pipeline.settings, instance))
 
 
@@ -276,6 +286,16 @@ def _reparse(pipeline: Pipeline, options: argparse.Namespace) -> None:
         for commit in reparse(pipeline, platform):
             left = sum(receipt.parse_errors for receipt in commit.communities.values())
             print(f"{platform.name}, hour {commit.hour:%Y-%m-%dT%H}: parsed again, {left} records left")
+
+
+def _cost(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    import json
+
+    from orchestration.cost import Setup, as_json, as_text, bill
+
+    setup = Setup(**{name: getattr(options, name) for name in Setup.__dataclass_fields__})
+    found = bill(setup)
+    print(json.dumps(as_json(found), indent=2) if options.json else as_text(found))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from extractors.plan import Health, first_hour, health
 from extractors.platform import HOUR, About, Community
 from extractors.platforms import candidates, recognise
 from orchestration.pipeline import Pipeline, Purged
-from orchestration.raw import WarehouseError
 from orchestration.settings import SettingsError, parse_hour
 from orchestration.show import table
+from orchestration.warehouse import WarehouseError
 
 EVERYTHING = datetime(1990, 1, 1, tzinfo=UTC)
 """Older than any community: whoever names no time wants the whole past."""
@@ -51,7 +51,7 @@ def ask(pipeline: Pipeline, communities: list[Community]) -> About:
     """What the platform says of the first of these that is one. Raises CrawlError: of the first that is none."""
     problems: list[CrawlError] = []
     for community in communities:
-        with pipeline.http([community.instance], attempts=2) as http:
+        with pipeline.http([community.host], attempts=2) as http:
             try:
                 return pipeline.platform(community.platform).about(community, http)
             except (NotFound, Malformed) as problem:  # of this kind; it may be one of another
@@ -81,6 +81,8 @@ def track_file(pipeline: Pipeline, file: Path) -> list[Tracked]:
             community = recognise(pipeline.platforms, url)
         except ValueError as problem:
             raise SettingsError(f"{file}: {problem}.") from None
+        if pipeline.platform(community.platform).community(community.key) is None:
+            raise SettingsError(f"{file}: {url} is a post: name its community, or paste it to `threadlake track`.")
         tracked = known.get(community.key) or Tracked(
             community.key, community.instance, pipeline.settings.start, pipeline.settings.now()
         )
@@ -178,12 +180,9 @@ def span(every: timedelta) -> str:
 def _posts(pipeline: Pipeline) -> dict[str, int] | None:
     """Posts by community in the clean tables; None while a run has the warehouse."""
     try:
-        with pipeline.warehouse.open(read_only=True, patience=2) as connection:
-            tables = connection.execute(
-                "select 1 from duckdb_views() where schema_name = 'clean' and view_name = 'all_posts'"
-            ).fetchall()
-            if not tables:
-                return {}
-            return dict(connection.execute("select community, count(*) from clean.all_posts group by 1").fetchall())
+        if not pipeline.warehouse.has("clean", "all_posts", patience=2):
+            return {}
+        query = "select community, count(*) from clean.all_posts group by community"
+        return dict(pipeline.warehouse.query(query, patience=2).rows)
     except WarehouseError:
-        return {} if not pipeline.settings.warehouse.exists() else None
+        return None

@@ -54,9 +54,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Dbt:
-    """The dbt project and where it writes."""
+    """The dbt project, where it writes, and the warehouse it works on."""
 
     settings: Settings
+    warehouse: Warehouse
 
     @property
     def manifest(self) -> Path:
@@ -89,7 +90,11 @@ class Dbt:
 
         The caller has checked what it returns: a failed node does not raise, a dbt that could not begin does.
         """
-        values = {"hours": [f"{hour:{HOUR_FORMAT}}" for hour in sorted(set(hours))], "now": now.isoformat()}
+        values = {
+            "hours": [f"{hour:{HOUR_FORMAT}}" for hour in sorted(set(hours))],
+            "now": now.isoformat(),
+            "time_zone": self.settings.time_zone,
+        }
         arguments = [command, "--vars", json.dumps(values | dict(variables or {}))]
         if command == "build":
             arguments += ["--exclude-resource-type", "unit_test"]
@@ -103,20 +108,19 @@ class Dbt:
         packed = (self.settings.dbt_target / "partial_parse.msgpack").read_bytes()
         manifest: Manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
         manifest.build_flat_graph()  # type: ignore[no-untyped-call]
-        with Warehouse(self.settings.warehouse).alone():
+        with self.warehouse.alone():
             return self._invoke(arguments, self.settings.dbt_target / "runs" / run_id[:8], manifest)
 
     def _invoke(self, arguments: list[str], target: Path, manifest: "Manifest | None") -> list[Node]:
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.adapters.factory import cleanup_connections, reset_adapters
         from dbt.cli.main import dbtRunner
 
         project = str(self.settings.dbt_project)
         # the profile reads them; they go again, because children of this process must not inherit them
-        told = {"THREADLAKE_WAREHOUSE": str(self.settings.warehouse), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        told = {**self.warehouse.environment, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
         before = {name: os.environ.get(name) for name in told}
         os.environ.update(told)
-        places = ["--project-dir", project, "--profiles-dir", project, "--target", "local"]
+        places = ["--project-dir", project, "--profiles-dir", project, "--target", self.warehouse.target]
         places += ["--target-path", str(target), "--log-path", str(self.settings.home / "logs")]
         errors: list[str] = []
         runner = dbtRunner(manifest, callbacks=[lambda event: _relay(event, errors)])
@@ -124,8 +128,7 @@ class Dbt:
             done = runner.invoke(["--quiet", "--no-use-colors", *arguments, *places])
         finally:
             cleanup_connections()  # type: ignore[no-untyped-call]
-            # else the file stays open until the process ends
-            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+            self.warehouse.let_go()
             reset_adapters()  # type: ignore[no-untyped-call]
             for name, value in before.items():
                 os.environ.pop(name)
@@ -142,7 +145,8 @@ class Dbt:
     def _fingerprint(self) -> str:
         from dbt.version import __version__
 
-        digest = blake2b(f"{VERSION} {__version__} {self.settings.warehouse.stem} {self.settings.dbt_project}".encode())
+        serves = f"{VERSION} {__version__} {self.warehouse.target} {self.warehouse.catalog} {self.settings.dbt_project}"
+        digest = blake2b(serves.encode())
         if not (self.settings.dbt_project / "dbt_project.yml").exists():
             raise DbtError(f"There is no dbt project in {self.settings.dbt_project}: set THREADLAKE_DBT to its folder.")
         for path in sorted(self.settings.dbt_project.rglob("*")):

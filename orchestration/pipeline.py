@@ -16,11 +16,10 @@ from extractors.lake import Commit, Lake, Tracked
 from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
-from extractors.store import Folder
 from orchestration.dbt import Dbt, DbtError, explain, failed
-from orchestration.raw import Loaded
+from orchestration.resources import open_store
 from orchestration.settings import Settings
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Loaded, Warehouse, warehouse_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -33,7 +32,7 @@ def make_platforms(settings: Settings) -> tuple[Platform, ...]:
     pace = {"pace": settings.pace} if settings.pace else {}
     options: dict[str, dict[str, Any]] = {
         "fourchan": {"archives": settings.archives},
-        "discourse": {"keyed": lambda host: bool(settings.secrets([host]))},
+        "discourse": {"keyed": lambda instance: bool(settings.secrets([instance.partition("/")[0]]))},
     }
     return tuple(platform(**options.get(platform.name, {}), **pace) for platform in PLATFORMS)
 
@@ -64,15 +63,15 @@ class Pipeline:
 
     @cached_property
     def lake(self) -> Lake:
-        return Lake(Folder(self.settings.lake))
+        return Lake(open_store(self.settings.lake, self.scratch))
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.settings.warehouse)
+        return warehouse_of(self.settings)
 
     @cached_property
     def dbt(self) -> Dbt:
-        return Dbt(self.settings)
+        return Dbt(self.settings, self.warehouse)
 
     def platform(self, name: str) -> Platform:
         """Raises ValueError with the names there are."""
@@ -102,7 +101,7 @@ class Pipeline:
         """Read what is asked into the lake, in as few crawls as it takes; yield each hour's commit as it is made."""
         from extractors.crawl import crawl
 
-        with self.http({community.instance for some in asked.values() for community in some}) as http:
+        with self.http({community.host for some in asked.values() for community in some}) as http:
             for window, communities in groups(asked):
                 yield from crawl(
                     platform, communities, window, lake=self.lake, http=http, run_id=run_id,
@@ -114,7 +113,7 @@ class Pipeline:
         from extractors.history import history
 
         platform, community = self.platform(tracked.community.platform), tracked.community
-        with self.http({community.instance}) as http:
+        with self.http({community.host}) as http:
             yield from history(
                 platform, community, tracked.since, lake=self.lake, http=http, run_id=run_id,
                 clock=self.settings.now, scratch=self.scratch, only_tracked=True,

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extractors.discord_api import headers as discord_headers
 from extractors.discourse_past import KEY_PREFIX, key_variable
 from extractors.pace import Pace
+from extractors.store import Bucket, Place
 
 PREFIX = "THREADLAKE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -22,12 +24,26 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class BigQueryPlace:
+    """A warehouse in BigQuery: whose, where, and what limits it. `key` is a customer-managed one of Cloud KMS, by its
+    resource name; `most_bytes` is what one statement may be billed for."""
+
+    project: str
+    location: str
+    key: str | None = None
+    most_bytes: int = 1 << 40
+
+    def __str__(self) -> str:
+        return f"bigquery://{self.project}/{self.location}"
+
+
+@dataclass(frozen=True)
 class Settings:
     """Paths are absolute. What may be secret is left out of the repr, and so of logs and tracebacks."""
 
     home: Path
-    lake: Path
-    warehouse: Path
+    lake: Place
+    warehouse: Path | BigQueryPlace
     dbt_project: Path
     start: datetime
     extract_cron: str = "25 * * * *"
@@ -39,9 +55,11 @@ class Settings:
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    time_zone: str = "UTC"
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
-    exports: Path | None = None
+    exports: Place | None = None
+    cloud_run_job: str | None = None
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     discord_token: str | None = field(default=None, repr=False)
@@ -57,8 +75,8 @@ class Settings:
         clock_file = get.path("CLOCK", Path("none")) if env.get(f"{PREFIX}CLOCK") else None
         return cls(
             home=home,
-            lake=get.path("LAKE", home / "lake"),
-            warehouse=get.path("WAREHOUSE", home / "warehouse.duckdb"),
+            lake=get.place("LAKE", home / "lake"),
+            warehouse=get.warehouse("WAREHOUSE", home / "warehouse.duckdb"),
             dbt_project=get.path("DBT", PROJECT / "dbt_project"),
             start=get.hour("START") or _remembered_start(home, clock_file),
             extract_cron=get.cron("EXTRACT_CRON", cls.extract_cron),
@@ -70,9 +88,11 @@ class Settings:
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            time_zone=get.time_zone("TIMEZONE", cls.time_zone),
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
-            exports=get.path("EXPORTS", home) if get("EXPORTS") else None,
+            exports=get.place("EXPORTS", home) if get("EXPORTS") else None,
+            cloud_run_job=get.job("CLOUD_RUN_JOB"),
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
             discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
@@ -142,17 +162,56 @@ class _Reader:
     def path(self, name: str, default: Path) -> Path:
         return (Path(self(name)).expanduser() if self(name) else default).resolve()
 
+    def place(self, name: str, default: Path) -> Place:
+        """A folder, or gs://bucket/prefix."""
+        try:
+            return Bucket.parse(self(name)) if self(name).startswith("gs://") else self.path(name, default)
+        except ValueError as problem:
+            raise SettingsError(f"{PREFIX}{name}: {problem}") from None
+
+    def warehouse(self, name: str, default: Path) -> Path | BigQueryPlace:
+        value = self(name)
+        if not value.startswith("bigquery:"):
+            return self.path(name, default)
+        place = re.fullmatch(r"bigquery://([a-z][a-z0-9.:-]+)/([A-Za-z][A-Za-z0-9-]+)/?", value)
+        if not place:
+            raise SettingsError(
+                f"{PREFIX}{name} must be a file or bigquery://PROJECT/LOCATION, such as bigquery://my-project/EU, "
+                f"not {value!r}."
+            )
+        key = self("BIGQUERY_KEY") or None
+        if key and not re.fullmatch("projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+", key):
+            raise SettingsError(
+                f"{PREFIX}BIGQUERY_KEY must be the resource name of a key of Cloud KMS, "
+                f"projects/…/locations/…/keyRings/…/cryptoKeys/…, not {key!r}."
+            )
+        gigabytes = self.number("BIGQUERY_MOST_GB", BigQueryPlace.most_bytes >> 30)
+        return BigQueryPlace(place[1], place[2], key, gigabytes << 30)
+
     def url(self, name: str) -> str | None:
         value = self(name)
         if value and not re.match(r"https?://[^/\s]+", value):
             raise SettingsError(f"{PREFIX}{name} must be a URL that begins with http:// or https://.")
         return value.rstrip("/") or None
 
+    def job(self, name: str) -> str | None:
+        value = self(name)
+        if value and not re.fullmatch("projects/[^/]+/locations/[^/]+/jobs/[^/]+", value):
+            raise SettingsError(f"{PREFIX}{name} must be named projects/…/locations/…/jobs/…, not {value!r}.")
+        return value or None
+
     def number(self, name: str, default: int) -> int:
         value = self(name)
         if value and (not value.isdecimal() or int(value) < 1):
             raise SettingsError(f"{PREFIX}{name} must be a whole number from 1, not {value!r}.")
         return int(value) if value else default
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self(name) or default
+        try:
+            return ZoneInfo(value).key
+        except (ValueError, OSError, ZoneInfoNotFoundError):  # OSError: it is a folder of them, such as Europe
+            raise SettingsError(f"{PREFIX}{name} must be a time zone such as Europe/Berlin, not {value!r}.") from None
 
     def pace(self, name: str) -> Pace | None:
         """Requests a second, such as 500."""

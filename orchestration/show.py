@@ -7,7 +7,7 @@ from typing import Any
 from extractors.lake import HOUR_FORMAT
 from extractors.plan import first_hour
 from orchestration.pipeline import Pipeline
-from orchestration.raw import WarehouseError
+from orchestration.warehouse import WarehouseError
 
 WIDEST = 80
 
@@ -50,15 +50,10 @@ def status(pipeline: Pipeline) -> str:
 
 def _warehouse(pipeline: Pipeline) -> str:
     try:
-        with pipeline.warehouse.open(read_only=True, patience=30) as connection:
-            names = connection.execute(
-                "select schema_name || '.' || table_name from duckdb_tables() "
-                "where schema_name in ('raw', 'clean', 'marts') order by 1"
-            ).fetchall()
-            rows = [(name, *connection.execute(f"select count(*) from {name}").fetchall()[0]) for (name,) in names]
+        rows = list(pipeline.warehouse.tables(patience=30).items())
     except WarehouseError as problem:
         return str(problem)
-    return f"Warehouse {pipeline.settings.warehouse}\n\n{table(['table', 'rows'], rows)}"
+    return f"Warehouse {pipeline.warehouse.name}\n\n{table(['table', 'rows'], rows)}"
 
 
 def _cell(value: Any) -> str:

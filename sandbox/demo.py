@@ -118,10 +118,9 @@ def _show() -> None:
 
     pipeline = Pipeline.of(Settings.from_env())
     print(f"{status(pipeline)}")
-    with pipeline.warehouse.open(read_only=True, patience=30) as connection:
-        for question, query in QUESTIONS.items():
-            found = connection.execute(query)
-            print(f"\n{question}\n\n{table([column[0] for column in found.description or ()], found.fetchall())}")
+    for question, query in QUESTIONS.items():
+        found = pipeline.warehouse.query(query, patience=30)
+        print(f"\n{question}\n\n{table(found.columns, found.rows)}")
     print()
 
 

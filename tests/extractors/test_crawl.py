@@ -326,7 +326,7 @@ def test_two_processes_keep_a_hosts_limit_together(keys: list[str], host: str, h
 
 def start(
     sandbox: Sandbox, folder: Path, keys: list[str], *, hours: int, pace: str = "100000 1000",
-    locks: Path | None = None, kill: int | None = None,
+    locks: Path | None = None, kill: int | None = None, more: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":  # fmt: skip
     """A crawl of the hours up to now in a process of its own, killed at its n-th touch of a file if `kill` is given."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -337,7 +337,7 @@ def start(
     first = floor_hour(now) - hours * HOUR
     module = ["tests.extractors.crawl_once", sandbox.url, now.isoformat(), str(folder), first.isoformat(), str(hours)]
     plug = ["tests/plug.py", str(kill), "0", str(folder), "--"] if kill is not None else ["-m"]
-    environment = os.environ | {"PACE": pace, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PACE": pace, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | (more or {})
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [sys.executable, *plug, *module, *keys], cwd=ROOT, env=environment, stdout=pipe, stderr=pipe

@@ -10,9 +10,9 @@ import pytest
 from orchestration.assets import partition_of
 from orchestration.dbt import Dbt
 from orchestration.definitions import build_defs
+from orchestration.duckdb_file import DuckDBFile
 from orchestration.pipeline import Pipeline
 from orchestration.upkeep import TABLES_TESTED
-from orchestration.warehouse import Warehouse
 from tests.orchestration.conftest import track
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ def count(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[int]:
 def test_a_range_is_one_load_and_one_dbt_call(
     pipeline: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loads, builds = count(monkeypatch, Warehouse, "load"), count(monkeypatch, Dbt, "build")
+    loads, builds = count(monkeypatch, DuckDBFile, "load"), count(monkeypatch, Dbt, "build")
     result = run(pipeline, instance, 0, 29)
     assert result.success
     assert (len(loads), len(builds)) == (1, 1)

@@ -13,8 +13,9 @@ import pytest
 from extractors.platform import Community, Entity, Parsed, Platform, Record, Source
 from orchestration.alerts import failed_checks
 from orchestration.assets import raw_assets
+from orchestration.duckdb_file import DuckDBFile
 from orchestration.pipeline import Pipeline
-from orchestration.warehouse import Warehouse, WarehouseBusyError
+from orchestration.warehouse import QueryError, WarehouseBusyError
 from tests.orchestration.fake import FakeFourchan
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -26,7 +27,7 @@ def crawl(pipeline: Pipeline, hours: Sequence[datetime]) -> None:
         list(pipeline.crawl(platform, pipeline.asked(platform, hours, True), "test", True))
 
 
-def rows(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
+def rows(warehouse: DuckDBFile, query: str) -> list[tuple[Any, ...]]:
     with warehouse.open(read_only=True) as connection:
         return connection.execute(query).fetchall()
 
@@ -124,6 +125,23 @@ def test_a_table_is_cast_when_its_platform_declares_a_column_anew(pipeline: Pipe
     likes = rows(pipeline.warehouse, "select likes, parse_error from raw.fourchan_posts order by hour, created_at")
     error = "likes: expected BIGINT, got"
     assert likes == [(0, None), (1, None), (2, None), (1, None), (None, f"{error} 2.5"), (None, f"{error} many")]
+
+
+def test_questions_have_parameters_and_change_nothing(pipeline: Pipeline) -> None:
+    warehouse = pipeline.warehouse
+    assert not warehouse.has("raw", "fourchan_posts")
+    crawl(pipeline, HOURS[:2])
+    pipeline.load(HOURS[:2])
+    assert warehouse.has("raw", "fourchan_posts") and warehouse.tables()["raw.fourchan_posts"] == 6
+    query = (
+        "select distinct hour, body as words from raw.fourchan_posts where hour = $hour and list_contains($some, body)"
+    )
+    found = warehouse.query(query, {"hour": HOURS[1], "some": ["post 0", "post 9"]})
+    assert list(found.columns) == ["hour", "words"] and found.rows == [(HOURS[1], "post 0")]
+    for bad in ("select nonsense", "delete from raw.fourchan_posts"):
+        with pytest.raises(QueryError, match="The query failed"):
+            warehouse.query(bad)
+    assert warehouse.tables()["raw.fourchan_posts"] == 6
 
 
 def test_whoever_comes_second_waits(pipeline: Pipeline) -> None:

@@ -1,15 +1,15 @@
-"""The statements that fill the raw tables: whole partitions, from all files that the lake's commits name."""
+"""The statements that fill the raw tables of a DuckDB file: whole partitions, from all files that commits name."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from extractors.lake import HOUR_FORMAT, Commit, Lake
-from extractors.platform import Entity, Platform, windows
+from extractors.platform import Platform
 from extractors.records import COMMON, entities
 from orchestration.tables import OBSERVATIONS, observations, raw_schema
+from orchestration.warehouse import Loaded, receipts_by_hour, rows_by_hour
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,28 +19,6 @@ KEPT = frozenset((*COMMON.names, "hour", "loaded_at")).difference(PARSED)
 """What a quarantined row keeps."""
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 log = logging.getLogger(__name__)
-
-
-class WarehouseError(Exception):
-    """The warehouse cannot be used or its files cannot be read; the sentence says what to do."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What one load did: rows by raw table and hour, how many files they came from, and by raw table what did not fit
-    its columns, in sentences."""
-
-    rows: Mapping[str, Mapping[datetime, int]] = field(default_factory=dict)
-    files: int = 0
-    misfits: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def total(self, table: str) -> int:
-        return sum(self.rows.get(table, {}).values())
-
-
-def committed(lake: Lake, platform: str, hours: Iterable[datetime]) -> list[Commit]:
-    """What is committed of these hours, in as few listings as they have gaps."""
-    return [commit for window in windows(list(hours)) for commit in lake.commits(platform, window.start, window.end)]
 
 
 def replace_partitions(
@@ -61,18 +39,15 @@ def replace_partitions(
             table = f"{platform.name}_{entity}"
             columns = _fit(connection, table, raw_schema(platform, entity), misfits.setdefault(table, []))
             delete_hours(connection, f"raw.{table}", hours)
-            names = [commit.files[entity].name for commit in commits[platform.name] if entity in commit.files]
-            if names:
-                files_of = [lake.store.location(name) for name in names]
-                _insert(connection, table, columns, files_of, now, misfits[table])
-            files += len(names)
-            rows[table] = _count(commits[platform.name], entity)
+            named = [commit.files[entity] for commit in commits[platform.name] if entity in commit.files]
+            for some in lake.local(named):
+                _insert(connection, table, columns, [str(path) for path in some], now, misfits[table])
+            files += len(named)
+            rows[table] = rows_by_hour(commits[platform.name], entity)
         delete_hours(connection, "raw.observations", hours, platform.name)
         batch = observations(commits[platform.name], now)  # noqa: F841 - DuckDB finds it by its name
         connection.execute("insert into raw.observations by name select * from batch")
-        rows["observations"] = rows.get("observations", {})
-        for commit in commits[platform.name]:
-            rows["observations"][commit.hour] = rows["observations"].get(commit.hour, 0) + len(commit.communities)
+        rows["observations"] = receipts_by_hour(commits[platform.name], rows.get("observations", {}))
     return Loaded(rows, files, misfits)
 
 
@@ -166,13 +141,6 @@ def _cast(
 
 def _names(columns: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns)
-
-
-def _count(commits: Iterable[Commit], entity: Entity) -> dict[datetime, int]:
-    counts: dict[datetime, int] = {}
-    for commit in commits:
-        counts[commit.hour] = counts.get(commit.hour, 0) + (commit.files[entity].rows if entity in commit.files else 0)
-    return counts
 
 
 def delete_hours(
