@@ -99,6 +99,20 @@ def _parser() -> argparse.ArgumentParser:
     command("status", _status, "show what is in lake and warehouse")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
+    cost = command("cost", _cost, "estimate what a month on Google Cloud costs, by line")
+    cost.add_argument("--communities", type=int, default=20, help="who is tracked (20)")
+    cost.add_argument("--posts-a-day", type=int, default=20_000, metavar="N", help="of all of them together (20000)")
+    cost.add_argument("--months", type=int, default=12, metavar="N", help="how old the data is by then (12)")
+    cost.add_argument("--lake-days", type=int, metavar="N", help="rows are deleted from the lake after that; never")
+    cost.add_argument("--place", default="europe-west1", help="region, or EU or US (europe-west1)")
+    cost.add_argument("--processors", type=int, default=2, metavar="N", help="of the machine, an e2-standard (2)")
+    cost.add_argument("--disk-gb", type=int, default=30, metavar="N", help="of its data's disk (30)")
+    cost.add_argument("--snapshots", type=int, default=14, metavar="N", help="daily ones that are kept (14)")
+    cost.add_argument(
+        "--cloud-run-hours", type=float, default=0, metavar="N", help="of runs sent to Cloud Run a month (0)"
+    )
+    cost.add_argument("--dashboard-hours", type=float, default=0, metavar="N", help="the web application answers (0)")
+    cost.add_argument("--json", action="store_true", help="for programs")
     command("reparse", _reparse, "parse quarantined records in the lake again, with today's code")
     return parser
 
@@ -251,15 +265,10 @@ def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
 
 
 def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    from dagster import DagsterInstance
-
-    from orchestration.instance import write_instance
+    from orchestration.instance import open_instance
     from orchestration.recover import only_one, recover
 
-    with (
-        only_one(pipeline.settings.home),
-        DagsterInstance.from_config(str(write_instance(pipeline.settings))) as instance,
-    ):
+    with only_one(pipeline.settings.home), open_instance(pipeline.settings) as instance:
         print(recover(pipeline.settings, instance))
 
 
@@ -277,6 +286,16 @@ def _reparse(pipeline: Pipeline, options: argparse.Namespace) -> None:
         for commit in reparse(pipeline, platform):
             left = sum(receipt.parse_errors for receipt in commit.communities.values())
             print(f"{platform.name}, hour {commit.hour:%Y-%m-%dT%H}: parsed again, {left} records left")
+
+
+def _cost(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    import json
+
+    from orchestration.cost import Setup, as_json, as_text, bill
+
+    setup = Setup(**{name: getattr(options, name) for name in Setup.__dataclass_fields__})
+    found = bill(setup)
+    print(json.dumps(as_json(found), indent=2) if options.json else as_text(found))
 
 
 if __name__ == "__main__":

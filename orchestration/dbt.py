@@ -90,7 +90,11 @@ class Dbt:
 
         The caller has checked what it returns: a failed node does not raise, a dbt that could not begin does.
         """
-        values = {"hours": [f"{hour:{HOUR_FORMAT}}" for hour in sorted(set(hours))], "now": now.isoformat()}
+        values = {
+            "hours": [f"{hour:{HOUR_FORMAT}}" for hour in sorted(set(hours))],
+            "now": now.isoformat(),
+            "time_zone": self.settings.time_zone,
+        }
         arguments = [command, "--vars", json.dumps(values | dict(variables or {}))]
         if command == "build":
             arguments += ["--exclude-resource-type", "unit_test"]

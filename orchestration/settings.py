@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extractors.discord_api import headers as discord_headers
 from extractors.discourse_past import KEY_PREFIX, key_variable
@@ -54,9 +55,11 @@ class Settings:
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    time_zone: str = "UTC"
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
     exports: Place | None = None
+    cloud_run_job: str | None = None
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     discord_token: str | None = field(default=None, repr=False)
@@ -85,9 +88,11 @@ class Settings:
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            time_zone=get.time_zone("TIMEZONE", cls.time_zone),
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
             exports=get.place("EXPORTS", home) if get("EXPORTS") else None,
+            cloud_run_job=get.job("CLOUD_RUN_JOB"),
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
             discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
@@ -189,11 +194,24 @@ class _Reader:
             raise SettingsError(f"{PREFIX}{name} must be a URL that begins with http:// or https://.")
         return value.rstrip("/") or None
 
+    def job(self, name: str) -> str | None:
+        value = self(name)
+        if value and not re.fullmatch("projects/[^/]+/locations/[^/]+/jobs/[^/]+", value):
+            raise SettingsError(f"{PREFIX}{name} must be named projects/…/locations/…/jobs/…, not {value!r}.")
+        return value or None
+
     def number(self, name: str, default: int) -> int:
         value = self(name)
         if value and (not value.isdecimal() or int(value) < 1):
             raise SettingsError(f"{PREFIX}{name} must be a whole number from 1, not {value!r}.")
         return int(value) if value else default
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self(name) or default
+        try:
+            return ZoneInfo(value).key
+        except (ValueError, OSError, ZoneInfoNotFoundError):  # OSError: it is a folder of them, such as Europe
+            raise SettingsError(f"{PREFIX}{name} must be a time zone such as Europe/Berlin, not {value!r}.") from None
 
     def pace(self, name: str) -> Pace | None:
         """Requests a second, such as 500."""

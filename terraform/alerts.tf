@@ -9,8 +9,8 @@ resource "google_monitoring_notification_channel" "email" {
 locals {
   containers = "resource.type=\"gce_instance\" log_id(\"cos_containers\")"
   metrics = {
-    failures  = { filter = "${local.containers} \"RUN_FAILURE\"", description = "Runs that failed." }
-    successes = { filter = "${local.containers} \"RUN_SUCCESS\"", description = "Runs that ended well." }
+    failures  = { filter = "${local.containers} jsonPayload.message=~\" - RUN_FAILURE - \"", description = "Runs that failed." }
+    launches  = { filter = "${local.containers} jsonPayload.message=~\"Completed scheduled launch of run\"", description = "Runs that a schedule began." }
     refused   = { filter = "severity>=ERROR (resource.type=\"bigquery_resource\" OR resource.type=\"gcs_bucket\" OR resource.type=\"cloud_run_job\")", description = "What BigQuery, the lake or Cloud Run refused." }
   }
 }
@@ -64,7 +64,7 @@ resource "google_monitoring_alert_policy" "more_than_none" {
 }
 
 resource "google_monitoring_alert_policy" "silence" {
-  display_name          = "threadlake: no run ended well for three hours"
+  display_name          = "threadlake: no schedule began a run for three hours"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.email.id]
   severity              = "CRITICAL"
@@ -72,7 +72,7 @@ resource "google_monitoring_alert_policy" "silence" {
   conditions {
     display_name = "Hours are read hourly"
     condition_absent {
-      filter   = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.main["successes"].name}\" resource.type=\"gce_instance\""
+      filter   = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.main["launches"].name}\" resource.type=\"gce_instance\""
       duration = "10800s"
       aggregations {
         alignment_period   = "600s"

@@ -2,10 +2,10 @@
     incremental_strategy='append',
     meta={'rows': 'stg_observations', 'partition': 'hour', 'side': 'any'},
 ) }}
--- An hour is merged when everything else is.
+-- An hour is merged when everything clean is; what marts lack of it stands in changed_hours.
 {%- for model in [
     'posts', 'posts_history', 'post_versions', 'threads', 'threads_history', 'thread_snapshots', 'history_boundary',
-    'author_names', 'authors'
+    'author_names', 'authors', 'changed_hours'
 ] %}
 -- depends_on: {{ ref(model) }}
 {%- endfor %}
