@@ -40,8 +40,10 @@ from extractors.text import plain_texts, urls
 
 PACE = Pace(requests=20, seconds=10, in_flight=2)  # of 50 in 10 s and 200 in 60 s that a site allows an address
 KEY_PACE = Pace(requests=20, seconds=60)  # what a user's API key is allowed
-BARE_HOST = re.compile(r"^(?:discourse:)?([a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?)$", re.IGNORECASE)
-FORUM_PATH = re.compile(r"^/(?:$|t/|c/|u/|latest|top|categories|posts|tag|about)")
+HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
+FOLDER = r"(?:/[a-z0-9_-]+)*?"  # of a forum that does not have its host for itself
+KEY = re.compile(rf"^(?:discourse:({HOST}{FOLDER})|({HOST}))$", re.IGNORECASE)
+PATH = re.compile(rf"^({FOLDER})/(?:$|t/|c/|u/|latest|top|categories|posts|tag|about)", re.IGNORECASE)
 QUOTE = re.compile(r'<aside class="quote[^>]*?data-post="(\d+)"[^>]*?data-topic="(\d+)"')
 LINK = re.compile(r'<a (?:[^>]*? )?href="(https?://[^"]+)"')
 # These move on almost every reading; they are kept with whatever else changed, and make neither a row nor a version.
@@ -67,7 +69,8 @@ TOPIC_BOOLEANS = "pinned pinned_globally visible closed archived has_summary"
 
 
 class Discourse(Platform):
-    """One community a forum. `keyed`: whether a host is read with an API key, whose pace is slower."""
+    """One community a forum, named by its host, and the folder there if it is in one. `keyed`: whether an instance is
+    read with an API key, whose pace is slower."""
 
     name = "discourse"
     threads = columns(
@@ -85,24 +88,21 @@ class Discourse(Platform):
     )
     memory = "hour"
 
-    def __init__(self, keyed: Callable[[str], bool] = lambda host: False, pace: Pace = PACE) -> None:
+    def __init__(self, keyed: Callable[[str], bool] = lambda instance: False, pace: Pace = PACE) -> None:
         self.keyed = keyed
         self.pace = pace
 
     def community(self, url: str) -> Community | None:
-        bare = BARE_HOST.match(url)
+        key = KEY.match(url)
         try:
             parts = urlsplit(url)
         except ValueError:
             return None
-        host = (
-            bare[1]
-            if bare
-            else parts.netloc
-            if FORUM_PATH.match(parts.path or "/") and parts.scheme in ("http", "https")
-            else ""
-        )
-        return Community(f"discourse:{host.lower()}", host.lower()) if host and "@" not in host else None
+        path = PATH.match(parts.path or "/")
+        if not key and (not path or parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc):
+            return None
+        place = key[1] or key[2] if key else parts.netloc + (path[1] if path else "")
+        return Community(f"discourse:{place.lower()}", place.lower())
 
     def url(self, community: Community) -> str:
         return f"https://{community.name}/"
@@ -138,14 +138,13 @@ class Discourse(Platform):
                 if created >= window.end:
                     edge = above
                 # a post with a borrowed date stands among those of another hour, whose readings will not list it
-                mine = floor_hour(created) == hour or str(record["id"]) in reading
+                mine = hour <= created < hour + HOUR or str(record["id"]) in reading
                 if not mine and created not in window:
                     continue
-                row = self.row("posts", community, record, pages.observed_at)
                 if not mine or reading.changed(
                     str(record["id"]), created, _fingerprint(record), record["topic_id"], record["post_number"]
                 ):
-                    page.posts.append(row)
+                    page.posts.append(self.row("posts", community, record, pages.observed_at))
                     topics.touch(record, created)
             if pages.ended or (len(fresh) > 1 and max(times[-2:]) < window.start):
                 break
@@ -197,7 +196,7 @@ class Discourse(Platform):
         return discourse_past.history(self, community, since, pages, Topics(self, community, pages), cursor)
 
     def _pages(self, community: Community, http: Http) -> Pages:
-        return Pages(community, http, KEY_PACE if self.keyed(community.name) else self.pace)
+        return Pages(community, http, KEY_PACE if self.keyed(community.instance) else self.pace)
 
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         created = instant(str(record["created_at"]))

@@ -36,20 +36,20 @@ def about(platform: Platform, community: Community, http: Http, pages: Pages) ->
         if not isinstance(found, dict) or not isinstance(found.get("about"), dict):
             advice = "paste the address of the forum's own pages; only Discourse forums can be tracked by their host"
             raise NotFound(answer.url, community.key, "a Discourse forum", "no /about.json of one", advice)
-        host = urlsplit(answer.url).netloc.lower()
-        moved = Community(f"discourse:{host}", host)
+        place = "".join(urlsplit(answer.url)[1:3]).removesuffix("/about.json").lower()
+        moved = Community(f"discourse:{place}", place)
         if moved == community:
             pages.get(None)
     except NotPublic:
         raise
     except Refused as problem:
-        variable = key_variable(community.name)
+        variable = key_variable(community.host)
         advice = "it shows nothing without a login"
         advice += f": put a user API key into {variable}" if variable else ", and no key can be set for such a name"
         raise Refused(problem.url, community.key, "a forum that everybody may read", problem.came, advice) from None
     stats = found["about"].get("stats") or {}
     count = stats.get("posts_count", stats.get("post_count"))  # newer, older
-    return About(moved, str(found["about"].get("title") or host), count if type(count) is int else None)
+    return About(moved, str(found["about"].get("title") or place), count if type(count) is int else None)
 
 
 def history(

@@ -4,7 +4,9 @@ It is committed under the hour in which it was exported, by a run named after it
 imported twice is there already.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from hashlib import file_digest
@@ -18,6 +20,7 @@ from extractors.lake import Commit, Lake, Receipt
 from extractors.platform import Entity, floor_hour
 from extractors.records import Columns
 from extractors.spool import MOST, Spool
+from extractors.store import Store
 
 ENDINGS = (".json", ".json.gz")
 SPOOLED: tuple[Entity, ...] = ("threads", "posts")
@@ -45,11 +48,22 @@ def find(path: Path) -> list[Path]:
     return found
 
 
-def imported(path: Path, lake: Lake, platform: Discord, scratch: Path) -> Iterator[Imported]:
+def fetched(store: Store, names: Iterable[str]) -> Iterator[Path]:
+    """Copies of the exports among these objects, each until the next is asked for."""
+    for name in names:
+        with suppress(FileNotFoundError):  # deleted since it was listed
+            if name.endswith(ENDINGS):
+                with store.local([name]) as (file,):
+                    moment = store.modified(name)
+                    os.utime(file, (moment, moment))
+                    yield file
+
+
+def imported(files: Iterable[Path], lake: Lake, platform: Discord, scratch: Path) -> Iterator[Imported]:
     """Import what is not in the lake yet; a file that is no export is told and left."""
     scratch.mkdir(parents=True, exist_ok=True)
     commits = "\n".join(lake.store.list(f"{platform.name}/commits/"))
-    for file in find(path):
+    for file in files:
         try:
             with file.open("rb") as content:
                 run_id = f"{RUN}{file_digest(content, 'sha256').hexdigest()[:16]}"
@@ -76,7 +90,7 @@ def _import(export: Export, run_id: str, lake: Lake, platform: Discord, scratch:
         hour = floor_hour(export.observed_at.astimezone(UTC))
         observation = lake.observe(platform.name, hour, export.observed_at, run_id)
         for entity in SPOOLED:
-            observation.write(entity, spool.read(entity))
+            observation.write(entity, spool.take(entity))
         receipt = Receipt(
             community.instance, complete=not export.warning, error=export.warning or None,
             threads=1, posts=export.count, parse_errors=errors, source="export",

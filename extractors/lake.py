@@ -9,10 +9,10 @@
 A file that no commit names is not there. A commit that another supersedes is not there either.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 from uuid import uuid4
@@ -24,12 +24,13 @@ import pyarrow.parquet as pq
 
 from extractors.platform import HOUR, Community, Entity, Platform, State
 from extractors.records import ENTITIES
-from extractors.store import Folder, Store
+from extractors.store import LAST, Store
 from extractors.usage import Usage
 
 HOUR_FORMAT = "%Y-%m-%dT%H"
 REWRITTEN = ".rewritten-"
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
+LOCAL_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -160,16 +161,13 @@ class Lake:
         names = self.store.list(
             f"{platform}/commits/",
             f"hour={start:{HOUR_FORMAT}}" if start else "",
-            f"hour={end:{HOUR_FORMAT}}" if end else "\U0010ffff",
+            f"hour={end:{HOUR_FORMAT}}" if end else LAST,
         )
         found = []
-        for name in names:
-            if f"Z-{runs}" not in name:
-                continue
-            try:
-                found.append(Commit.loads(self.store.read(name)))
-            except FileNotFoundError:  # superseded and deleted since the listing: its successor is listed next time
+        for _, data in self.store.read_all(name for name in names if f"Z-{runs}" in name):
+            if data is None:  # superseded and deleted since the listing: its successor is listed next time
                 return self.commits(platform, start, end, runs)
+            found.append(Commit.loads(data))
         hidden = {commit.supersedes for commit in found}
         return [commit for commit in found if commit.name not in hidden]
 
@@ -234,11 +232,8 @@ class Lake:
                 if name not in named and self.store.modified(name) < older_than.timestamp():
                     self.store.delete(name)
                     swept.append(name)
-        if isinstance(self.store, Folder):
-            for path in (*self.store.temporaries(platform.name), *self.store.temporaries("communities")):
-                if path.stat().st_mtime < older_than.timestamp():
-                    path.unlink(missing_ok=True)
-                    swept.append(str(path.relative_to(self.store.root)))
+        for folder in (platform.name, "communities"):
+            swept += self.store.sweep_halves(folder, older_than.timestamp())
         return swept
 
     def rewrite(
@@ -273,9 +268,9 @@ class Lake:
     def finish_rewrites(self, platform: str) -> int:
         """Delete what a killed rewrite left of superseded commits; return how many there were."""
         commits: dict[str, Commit] = {}
-        for name in self.store.list(f"{platform}/commits/"):
-            with suppress(FileNotFoundError):  # a rewrite beside this one deleted it
-                commits[name] = Commit.loads(self.store.read(name))
+        for name, data in self.store.read_all(self.store.list(f"{platform}/commits/")):
+            if data is not None:  # else a rewrite beside this one deleted it
+                commits[name] = Commit.loads(data)
         superseded = commits.keys() & {commit.supersedes for commit in commits.values()}
         for name in superseded:
             self._remove(commits[name])
@@ -285,6 +280,18 @@ class Lake:
         for file in commit.files.values():
             self.store.delete(file.name)
         self.store.delete(commit.name)
+
+    def local(self, files: Iterable[File]) -> Iterator[Sequence[Path]]:
+        """These files as files of this machine, so many at a time as have 256 MB; copies go when the next are asked
+        for. Raises FileNotFoundError."""
+        some: list[File] = []
+        for file in (*files, None):
+            if some and (file is None or sum(one.bytes for one in some) + file.bytes > LOCAL_BYTES):
+                with self.store.local([one.name for one in some]) as paths:
+                    yield paths
+                some = []
+            if file is not None:
+                some.append(file)
 
     def table(self, commit: Commit, entity: Entity) -> pa.Table:
         """The rows of one committed file."""
@@ -330,13 +337,11 @@ class Lake:
     def tracked(self, platform: str | None = None) -> list[Tracked]:
         """Who is tracked, by key."""
         found = []
-        for name in self.store.list("communities/", f"{platform}:" if platform else ""):
-            if platform is not None and not name.startswith(f"communities/{platform}:"):
-                break
-            try:
-                raw = orjson.loads(self.store.read(name))
-            except FileNotFoundError:  # untracked since the listing
+        names = self.store.list(f"communities/{platform}:" if platform else "communities/")
+        for _, data in self.store.read_all(names):
+            if data is None:  # untracked since the listing
                 continue
+            raw = orjson.loads(data)
             raw = {"tracked_at": raw["since"], "every": 3600} | raw  # which a lake of the first version does not say
             times = {field: datetime.fromisoformat(raw[field]) for field in ("since", "tracked_at")}
             found.append(Tracked(**raw | times | {"every": timedelta(seconds=raw["every"])}))

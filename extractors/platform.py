@@ -78,6 +78,11 @@ class Community:
     def platform(self) -> str:
         return self.key.partition(":")[0]
 
+    @property
+    def host(self) -> str:
+        """Where it is asked for; two instances may share one."""
+        return self.instance.partition("/")[0]
+
     @cached_property  # asked for with every record
     def name(self) -> str:
         return self.key.partition(":")[2]
@@ -119,7 +124,8 @@ class Page:
 
     `reached`: everything created in `[reached, window.end)` that the platform still has is now yielded.
     `state`: what the next reading must know; of the hour `reached` where memory is "hour", else of the community,
-    yielded with the last page. `note`: what the platform no longer has, in a sentence.
+    yielded with the last page. It is written while the crawl goes on, so it must not change any more. `note`: what the
+    platform no longer has, in a sentence.
     `progress`: of a history: how much of it is done, of how much, in whatever the platform counts.
     `quarantined`: set by the crawl before it asks for the next page: ids of rows that did not fit their types. What
     was read of them must not count as known, so that they are read again.

@@ -1,5 +1,6 @@
 """The platforms there are. To add one, see the README; `tests/test_new_platform.py` says what is still missing."""
 
+import re
 from collections.abc import Sequence
 
 from extractors.discord import Discord
@@ -9,6 +10,7 @@ from extractors.lemmy import Lemmy
 from extractors.mods_de import ModsDe
 from extractors.platform import Community, Platform
 
+NO_SCHEME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?/", re.IGNORECASE)
 PLATFORMS: tuple[type[Platform], ...] = (Fourchan, Lemmy, Discourse, Discord, ModsDe)
 
 
@@ -19,9 +21,13 @@ def recognise(platforms: Sequence[Platform], url: str) -> Community:
 
 def candidates(platforms: Sequence[Platform], url: str) -> list[Community]:
     """All that a URL may name: some platforms' sites have any host, so only asking tells. Raises ValueError."""
-    found = [community for platform in platforms if (community := platform.community(url.strip())) is not None]
+    address = url.strip()
+    if NO_SCHEME.match(address):
+        address = f"https://{address}"
+    found = [community for platform in platforms if (community := platform.community(address)) is not None]
+    # a forum in a folder of a host may be behind any URL: only where it is nobody else's
     if found:
-        return found
+        return [community for community in found if community.host == community.instance or community == found[0]]
     known = ", ".join(platform.name for platform in platforms)
     raise ValueError(
         f"{url!r} names no community of {known}: paste its URL, such as https://boards.4chan.org/po/,"

@@ -1,18 +1,45 @@
-"""Where bytes are kept: named objects, created whole or not at all. A folder today.
+"""Where bytes are kept: named objects, created whole or not at all. In a folder, or (gcs.py) in a bucket.
 
 What belongs here is what every store can do; what the names mean belongs in lake.py.
 """
 
 import errno
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO, cast
 
 TEMPORARY = ".tmp-"
+LAST = "\U0010ffff"
+"""Behind every name."""
+BUCKET_URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A place in Google Cloud Storage, `gs://name/prefix`; what is kept there bears names behind `prefix/`."""
+
+    name: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, url: str) -> "Bucket":
+        """Raises ValueError."""
+        found = BUCKET_URL.fullmatch(url)
+        if not found:
+            raise ValueError(f"{url!r} is no bucket: write gs://bucket or gs://bucket/prefix.")
+        return cls(found[1], re.sub("/+", "/", found[2] or "").strip("/"))
+
+    def __str__(self) -> str:
+        return f"gs://{self.name}/{self.prefix}".rstrip("/")
+
+
+Place = Path | Bucket
 
 
 class StoreError(Exception):
@@ -31,12 +58,25 @@ class Store(ABC):
         """Where a reader such as DuckDB finds the object."""
 
     @abstractmethod
-    def list(self, prefix: str, start: str = "", end: str = "\U0010ffff") -> Iterator[str]:
+    def list(self, prefix: str, start: str = "", end: str = LAST) -> Iterator[str]:
         """Names that begin with `prefix`, ascending, `prefix + start <= name < prefix + end`."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError."""
+
+    def read_all(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Each of these, in their order; None for what is not there."""
+        for name in names:
+            try:
+                yield name, self.read(name)
+            except FileNotFoundError:
+                yield name, None
+
+    @abstractmethod
+    def local(self, names: Sequence[str]) -> AbstractContextManager[Sequence[Path]]:
+        """Files of this machine that hold these objects, for readers that know nothing else; copies go again when the
+        block ends. A path ends as its object's name does. Raises FileNotFoundError, perhaps only when one is opened."""
 
     @abstractmethod
     def create(self, name: str, data: bytes) -> None:
@@ -58,6 +98,18 @@ class Store(ABC):
     def modified(self, name: str) -> float:
         """When it was created, in Unix seconds. Raises FileNotFoundError."""
 
+    @abstractmethod
+    def lease(self, name: str, owner: str, patience: float) -> AbstractContextManager[None]:
+        """Held inside by this machine alone, the `owner`, of all that share the store. Raises TimeoutError."""
+
+    @abstractmethod
+    def leased(self, folder: str, owner: str) -> Collection[str]:
+        """The names of the leases there that other machines than `owner` hold."""
+
+    @abstractmethod
+    def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
+        """Delete halves of objects that a crash left there before then, at any depth; their names."""
+
 
 class Folder(Store):
     """A store in a folder. An object is written under a temporary name, synced, then linked to its own."""
@@ -72,7 +124,7 @@ class Folder(Store):
     def location(self, name: str) -> str:
         return str(self.root / name)
 
-    def list(self, prefix: str, start: str = "", end: str = "\U0010ffff") -> Iterator[str]:
+    def list(self, prefix: str, start: str = "", end: str = LAST) -> Iterator[str]:
         # Walks only the folders that the range can be in: an hour's look must not cost the whole history.
         low, high = prefix + start, prefix + end
         with self._explained():
@@ -97,6 +149,10 @@ class Folder(Store):
     def read(self, name: str) -> bytes:
         with self._explained():
             return (self.root / name).read_bytes()
+
+    @contextmanager
+    def local(self, names: Sequence[str]) -> Iterator[Sequence[Path]]:
+        yield [self.root / name for name in names]
 
     def create(self, name: str, data: bytes) -> None:
         with self.writer(name) as file:
@@ -140,9 +196,17 @@ class Folder(Store):
     def modified(self, name: str) -> float:
         return (self.root / name).stat().st_mtime
 
-    def temporaries(self, folder: str) -> Iterator[Path]:
-        """Halves of objects that a crash left there, at any depth."""
-        yield from (self.root / folder).rglob(f"{TEMPORARY}*")
+    def lease(self, name: str, owner: str, patience: float) -> AbstractContextManager[None]:
+        return nullcontext()  # a folder is one machine's, whose locks are files
+
+    def leased(self, folder: str, owner: str) -> Collection[str]:
+        return ()
+
+    def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
+        for path in (self.root / folder).rglob(f"{TEMPORARY}*"):
+            if path.stat().st_mtime < older_than:
+                path.unlink(missing_ok=True)
+                yield str(path.relative_to(self.root))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

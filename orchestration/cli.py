@@ -9,13 +9,14 @@ from pathlib import Path
 
 from extractors.errors import CrawlError
 from extractors.platform import HOUR, Window
-from extractors.store import StoreError
+from extractors.store import Bucket, Place, StoreError
 from orchestration.dbt import DbtError
 from orchestration.pipeline import Pipeline
 from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
 from orchestration.warehouse import QueryError, WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
+RESTORED_AT_ONCE = 720  # hours: a month, so that one that is killed goes on with the next
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,11 +62,16 @@ def _parser() -> argparse.ArgumentParser:
             "--until", metavar="TIME", help="the hour after the last one; default: now, the open hour too"
         )
 
-    up = command("up", _up, "run Dagster: its UI, its daemon and the schedules, until Ctrl-C")
+    up = command("up", _up, "run Dagster and the dashboard: UI, daemon, schedules and pages, until Ctrl-C")
     up.add_argument("--port", type=int, default=3000, help="of the UI on this machine (3000)")
     up.add_argument("--communities", type=Path, default=PROJECT / "communities.toml", help="whom to track")
+    up.add_argument("--dashboard-port", type=int, help="of the pages (THREADLAKE_DASHBOARD_PORT, 3001)")
+    up.add_argument("--no-dashboard", action="store_true", help="start without the pages")
     up.add_argument("--no-schedules", action="store_true", help="start with the schedules off")
     up.add_argument("--code", default="orchestration.code_location", help=argparse.SUPPRESS)
+
+    dashboard = command("dashboard", _dashboard, "serve the pages and their JSON API, until Ctrl-C; `up` does it too")
+    dashboard.add_argument("--port", type=int, help="on this machine (THREADLAKE_DASHBOARD_PORT, 3001)")
 
     for name, run, text in (
         ("crawl", _crawl, "read hours of one platform, or all, into the lake"),
@@ -82,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         hours(command(name, run, text))
     command("catch-up", _catch_up, "crawl, load and transform all that is missing, as the schedules would")
 
+    restore = command(
+        "restore", _restore, "load and transform what the lake has and the warehouse lacks; asks no platform"
+    )
+    restore.add_argument(
+        "--since", metavar="TIME", help="only hours from then on, where older rows are deleted from the lake"
+    )
+
     query = command("query", _query, "ask the warehouse; waits while a run has it")
     query.add_argument("sql", help='such as "select community, count(*) from clean.all_posts group by all"')
     track = command("track", _track, "ask a platform about a community, and track it from now on")
@@ -95,12 +108,33 @@ def _parser() -> argparse.ArgumentParser:
     history = command("history", _history, "go on with the past of a community, or read it again if it is finished")
     history.add_argument("key")
     exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
-    exports.add_argument("path", type=Path, help="a file, or a folder with exports at any depth")
+    exports.add_argument("place", type=_place, help="a file, a folder with exports at any depth, or gs://bucket/prefix")
     command("status", _status, "show what is in lake and warehouse")
+    command("docs", _docs, "write a page with every table, its columns and where they come from")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
+    index = command("index", _index, "let the search index follow what is published; each transform does it")
+    index.add_argument("--rebuild", action="store_true", help="make it anew, from nothing")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
+    cost = command("cost", _cost, "estimate what a month on Google Cloud costs, by line")
+    cost.add_argument("--communities", type=int, default=20, help="who is tracked (20)")
+    cost.add_argument("--posts-a-day", type=int, default=20_000, metavar="N", help="of all of them together (20000)")
+    cost.add_argument("--months", type=int, default=12, metavar="N", help="how old the data is by then (12)")
+    cost.add_argument("--lake-days", type=int, metavar="N", help="rows are deleted from the lake after that; never")
+    cost.add_argument("--place", default="europe-west1", help="region, or EU or US (europe-west1)")
+    cost.add_argument("--processors", type=int, default=2, metavar="N", help="of the machine, an e2-standard (2)")
+    cost.add_argument("--disk-gb", type=int, default=30, metavar="N", help="of its data's disk (30)")
+    cost.add_argument("--snapshots", type=int, default=14, metavar="N", help="daily ones that are kept (14)")
+    cost.add_argument(
+        "--cloud-run-hours", type=float, default=0, metavar="N", help="of runs sent to Cloud Run a month (0)"
+    )
+    cost.add_argument("--dashboard-hours", type=float, default=0, metavar="N", help="the web application answers (0)")
+    cost.add_argument("--json", action="store_true", help="for programs")
     command("reparse", _reparse, "parse quarantined records in the lake again, with today's code")
     return parser
+
+
+def _place(text: str) -> Place:
+    return Bucket.parse(text) if text.startswith("gs://") else Path(text)
 
 
 def _window(pipeline: Pipeline, options: argparse.Namespace) -> Window:
@@ -152,6 +186,7 @@ def _build(pipeline: Pipeline, hours: Sequence[datetime]) -> int:
     if broken := failed(nodes):
         raise DbtError(explain(broken))
     print(f"dbt: {len(nodes)} models and tests for {len(hours)} hours")
+    pipeline.publish()
     return 0
 
 
@@ -174,10 +209,22 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
     return _build(pipeline, hours)
 
 
+def _restore(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    hours = pipeline.unmerged(parse_hour(options.since, "--since") if options.since else None)
+    for i in range(0, len(hours), RESTORED_AT_ONCE):
+        some = hours[i : i + RESTORED_AT_ONCE]
+        print(f"{some[0]:%Y-%m-%dT%H} to {some[-1]:%Y-%m-%dT%H}: {len(some)} of {len(hours)} hours", flush=True)
+        pipeline.load(some)
+        _build(pipeline, some)
+    if not hours:
+        print("The lake has nothing that the clean tables lack.")
+    return 0
+
+
 def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
     from orchestration.imports import import_exports
 
-    hours, problems = import_exports(pipeline, options.path)
+    hours, problems = import_exports(pipeline, options.place)
     if hours:
         pipeline.load(hours)
         _build(pipeline, hours)
@@ -237,25 +284,36 @@ def _status(pipeline: Pipeline, options: argparse.Namespace) -> None:
     print(status(pipeline))
 
 
+def _docs(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    pipeline.dbt.prepare()
+    print(pipeline.dbt.docs())
+
+
 def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
     from orchestration.communities import track_file
     from orchestration.supervisor import Supervisor
 
     track_file(pipeline, options.communities)
     pipeline.dbt.prepare()
-    Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules).run()
+    dashboard = None if options.no_dashboard else options.dashboard_port or pipeline.settings.dashboard_port
+    Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules, dashboard).run()
+
+
+def _dashboard(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from dashboard.app import serve  # the one place that knows of it: it is a command as the others are
+
+    serve(pipeline, options.port or pipeline.settings.dashboard_port)
+
+
+def _index(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    print(pipeline.index(options.rebuild))
 
 
 def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:
-    from dagster import DagsterInstance
-
-    from orchestration.instance import write_instance
+    from orchestration.instance import open_instance
     from orchestration.recover import only_one, recover
 
-    with (
-        only_one(pipeline.settings.home),
-        DagsterInstance.from_config(str(write_instance(pipeline.settings))) as instance,
-    ):
+    with only_one(pipeline.settings.home), open_instance(pipeline.settings) as instance:
         print(recover(pipeline.settings, instance))
 
 
@@ -273,6 +331,16 @@ def _reparse(pipeline: Pipeline, options: argparse.Namespace) -> None:
         for commit in reparse(pipeline, platform):
             left = sum(receipt.parse_errors for receipt in commit.communities.values())
             print(f"{platform.name}, hour {commit.hour:%Y-%m-%dT%H}: parsed again, {left} records left")
+
+
+def _cost(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    import json
+
+    from orchestration.cost import Setup, as_json, as_text, bill
+
+    setup = Setup(**{name: getattr(options, name) for name in Setup.__dataclass_fields__})
+    found = bill(setup)
+    print(json.dumps(as_json(found), indent=2) if options.json else as_text(found))
 
 
 if __name__ == "__main__":

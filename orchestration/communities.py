@@ -51,7 +51,7 @@ def ask(pipeline: Pipeline, communities: list[Community]) -> About:
     """What the platform says of the first of these that is one. Raises CrawlError: of the first that is none."""
     problems: list[CrawlError] = []
     for community in communities:
-        with pipeline.http([community.instance], attempts=2) as http:
+        with pipeline.http([community.host], attempts=2) as http:
             try:
                 return pipeline.platform(community.platform).about(community, http)
             except (NotFound, Malformed) as problem:  # of this kind; it may be one of another
@@ -81,6 +81,8 @@ def track_file(pipeline: Pipeline, file: Path) -> list[Tracked]:
             community = recognise(pipeline.platforms, url)
         except ValueError as problem:
             raise SettingsError(f"{file}: {problem}.") from None
+        if pipeline.platform(community.platform).community(community.key) is None:
+            raise SettingsError(f"{file}: {url} is a post: name its community, or paste it to `threadlake track`.")
         tracked = known.get(community.key) or Tracked(
             community.key, community.instance, pipeline.settings.start, pipeline.settings.now()
         )

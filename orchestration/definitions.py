@@ -9,6 +9,7 @@ from orchestration.assets import lake_asset, raw_assets
 from orchestration.checks import lake_checks
 from orchestration.community_assets import community_jobs, history_asset
 from orchestration.pipeline import Pipeline
+from orchestration.resources import resources
 from orchestration.schedules import import_schedules, ingest_schedules, transform_schedules, upkeep_schedules
 from orchestration.settings import Settings
 from orchestration.transform import transform_assets
@@ -36,5 +37,6 @@ def build_defs(settings: Settings, pipeline: Pipeline | None = None) -> dg.Defin
             *upkeep_schedules(pipeline),
         ],
         sensors=alert_sensors(settings),
+        resources=resources(settings),
         executor=dg.in_process_executor,  # five empty steps take 5 s with a process each, under 1 s in one
     )

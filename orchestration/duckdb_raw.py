@@ -39,11 +39,10 @@ def replace_partitions(
             table = f"{platform.name}_{entity}"
             columns = _fit(connection, table, raw_schema(platform, entity), misfits.setdefault(table, []))
             delete_hours(connection, f"raw.{table}", hours)
-            names = [commit.files[entity].name for commit in commits[platform.name] if entity in commit.files]
-            if names:
-                files_of = [lake.store.location(name) for name in names]
-                _insert(connection, table, columns, files_of, now, misfits[table])
-            files += len(names)
+            named = [commit.files[entity] for commit in commits[platform.name] if entity in commit.files]
+            for some in lake.local(named):
+                _insert(connection, table, columns, [str(path) for path in some], now, misfits[table])
+            files += len(named)
             rows[table] = rows_by_hour(commits[platform.name], entity)
         delete_hours(connection, "raw.observations", hours, platform.name)
         batch = observations(commits[platform.name], now)  # noqa: F841 - DuckDB finds it by its name

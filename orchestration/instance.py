@@ -1,18 +1,27 @@
-"""The Dagster instance of a laptop: its `dagster.yaml`, its workspace, the environment its processes get."""
+"""The Dagster instance of a laptop: its `dagster.yaml`, its workspace, the environment its processes get.
+
+One with Postgres is set up in `deploy/`; DAGSTER_HOME names it there.
+"""
 
 import os
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
 from orchestration.events import BATCH_SIZE
-from orchestration.settings import PREFIX, Settings
+from orchestration.settings import PREFIX, PROJECT, Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 SESSION = "THREADLAKE_SESSION"
 """In the environment of every process that `threadlake up` starts, and of theirs: the home it belongs to."""
 LONGEST_RUN = 6 * 3600
 """Seconds after which the daemon gives a run up. Thirty days of a busy forum take about one hour of requests."""
+
+DEPLOYED = PROJECT / "deploy"
 
 DAGSTER_YAML = """\
 # Written by `threadlake up`; changes are overwritten.
@@ -66,15 +75,30 @@ def write_instance(settings: Settings) -> Path:
     """Write what Dagster reads at its start; return the folder, which is its DAGSTER_HOME."""
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    start = settings.home / "start"
-    if not start.exists():
-        start.write_text(settings.start.isoformat())  # else the first partition would move with every start
+    remember_start(settings)
     places = {name: orjson.dumps(str(home / name)).decode() for name in ("runs", "events", "schedules")}
     # the location's name and address stay the same: queued runs, backfills and schedules that wait refer to them
     server = {"socket": str(socket_of(settings)), "location_name": "threadlake"}
     (home / "workspace.yaml").write_bytes(orjson.dumps({"load_from": [{"grpc_server": server}]}))
     (home / "dagster.yaml").write_text(DAGSTER_YAML.format(longest=LONGEST_RUN, **places))
     return home
+
+
+def remember_start(settings: Settings) -> None:
+    """Else the first partition would move with every start."""
+    start = settings.home / "start"
+    if not start.exists():
+        start.parent.mkdir(parents=True, exist_ok=True)
+        start.write_text(settings.start.isoformat())
+
+
+def open_instance(settings: Settings) -> "DagsterInstance":
+    """The deployed instance, where DAGSTER_HOME names it; else the one of this home."""
+    from dagster import DagsterInstance
+
+    remember_start(settings)
+    deployed = os.environ.get("DAGSTER_HOME") == str(DEPLOYED)
+    return DagsterInstance.from_config(str(DEPLOYED if deployed else write_instance(settings)))
 
 
 def socket_of(settings: Settings) -> Path:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
+from orchestration.cloud_run import EXECUTION
 from orchestration.instance import SESSION
 from orchestration.settings import Settings
 
@@ -71,14 +72,17 @@ def only_one(home: Path) -> Iterator[None]:
 def recover(settings: Settings, instance: DagsterInstance) -> Recovered:
     """End orphans, fail their runs, free their slots. The caller holds `only_one`: whatever runs is an orphan."""
     ended = end(orphans(settings))
-    runs = instance.get_runs(RunsFilter(statuses=DEAD))
+    # what was sent to Cloud Run goes on there, and Dagster asks Cloud Run about it
+    under_way = instance.get_runs(RunsFilter(statuses=DEAD))
+    away = {run.run_id for run in under_way if EXECUTION in run.tags}
+    runs = [run for run in under_way if run.run_id not in away]
     for run in runs:
         if run.status == DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, "Its worker was gone when threadlake started again.")
         else:
             instance.report_run_failed(run, "Its worker was gone when threadlake started again.")
     # who waits for a slot is still queued or gets a new worker: with all workers dead no claim is anybody's
-    holders = instance.event_log_storage.get_concurrency_run_ids()
+    holders = instance.event_log_storage.get_concurrency_run_ids() - away
     for run_id in holders:
         instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return Recovered(ended, len(runs), len(holders))

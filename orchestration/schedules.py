@@ -173,19 +173,19 @@ def transform_schedules(pipeline: Pipeline, assets: Sequence[dg.AssetsDefinition
 
 
 def import_schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
-    """Files that people drop into the folder of exports, if there is one; the next transform loads them."""
-    folder = pipeline.settings.exports
-    if folder is None:
+    """Files that people drop into the folder or bucket of exports, if there is one; the next transform loads them."""
+    place = pipeline.settings.exports
+    if place is None:
         return []
-    job = import_job(pipeline, folder)
+    job = import_job(pipeline, place)
 
     @dg.schedule(name=job.name, job=job, cron_schedule=pipeline.settings.extract_cron, default_status=_status(pipeline))
     def import_new(context: dg.ScheduleEvaluationContext) -> Tick:
         """Whatever came or changed since the last import."""
         if waiting := _under_way(context, job.name):
             return waiting
-        if not has_news(pipeline, folder):
-            return dg.SkipReason(f"There is nothing new in {folder}.")
+        if not has_news(pipeline, place):
+            return dg.SkipReason(f"There is nothing new in {place}.")
         return dg.RunRequest(run_key=_key(context))
 
     return [import_new]

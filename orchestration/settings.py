@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extractors.discord_api import headers as discord_headers
 from extractors.discourse_past import KEY_PREFIX, key_variable
 from extractors.pace import Pace
+from extractors.store import Bucket, Place
 
 PREFIX = "THREADLAKE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -40,7 +42,7 @@ class Settings:
     """Paths are absolute. What may be secret is left out of the repr, and so of logs and tracebacks."""
 
     home: Path
-    lake: Path
+    lake: Place
     warehouse: Path | BigQueryPlace
     dbt_project: Path
     start: datetime
@@ -53,9 +55,15 @@ class Settings:
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: int = 3001
+    dashboard_rate: int = 20
+    dashboard_token: str | None = field(default=None, repr=False)
+    time_zone: str = "UTC"
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
-    exports: Path | None = None
+    exports: Place | None = None
+    cloud_run_job: str | None = None
     webhook: str | None = field(default=None, repr=False)
     discourse_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     discord_token: str | None = field(default=None, repr=False)
@@ -71,7 +79,7 @@ class Settings:
         clock_file = get.path("CLOCK", Path("none")) if env.get(f"{PREFIX}CLOCK") else None
         return cls(
             home=home,
-            lake=get.path("LAKE", home / "lake"),
+            lake=get.place("LAKE", home / "lake"),
             warehouse=get.warehouse("WAREHOUSE", home / "warehouse.duckdb"),
             dbt_project=get.path("DBT", PROJECT / "dbt_project"),
             start=get.hour("START") or _remembered_start(home, clock_file),
@@ -84,9 +92,15 @@ class Settings:
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            dashboard_host=get("DASHBOARD_HOST") or cls.dashboard_host,
+            dashboard_port=get.number("DASHBOARD_PORT", cls.dashboard_port),
+            dashboard_rate=get.number("DASHBOARD_RATE", cls.dashboard_rate),
+            dashboard_token=get("DASHBOARD_TOKEN") or None,
+            time_zone=get.time_zone("TIMEZONE", cls.time_zone),
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
-            exports=get.path("EXPORTS", home) if get("EXPORTS") else None,
+            exports=get.place("EXPORTS", home) if get("EXPORTS") else None,
+            cloud_run_job=get.job("CLOUD_RUN_JOB"),
             webhook=get.url("WEBHOOK"),
             discourse_keys={name: value for name, value in env.items() if name.startswith(KEY_PREFIX) and value},
             discord_token=_bot_token(env.get("DISCORD_TOKEN", "")),
@@ -103,6 +117,21 @@ class Settings:
     @property
     def dbt_target(self) -> Path:
         return self.home / "dbt"
+
+    @property
+    def published(self) -> Path:
+        """Where what readers see is put, in files that nobody writes any more."""
+        return self.home / "published"
+
+    @property
+    def search_index(self) -> Path:
+        """Where the index is that search on this machine asks."""
+        return self.home / "search"
+
+    @property
+    def dashboard_token_file(self) -> Path:
+        """The token is here where the environment has none."""
+        return self.home / "dashboard-token"
 
     @property
     def locks(self) -> Path:
@@ -156,6 +185,13 @@ class _Reader:
     def path(self, name: str, default: Path) -> Path:
         return (Path(self(name)).expanduser() if self(name) else default).resolve()
 
+    def place(self, name: str, default: Path) -> Place:
+        """A folder, or gs://bucket/prefix."""
+        try:
+            return Bucket.parse(self(name)) if self(name).startswith("gs://") else self.path(name, default)
+        except ValueError as problem:
+            raise SettingsError(f"{PREFIX}{name}: {problem}") from None
+
     def warehouse(self, name: str, default: Path) -> Path | BigQueryPlace:
         value = self(name)
         if not value.startswith("bigquery:"):
@@ -181,11 +217,24 @@ class _Reader:
             raise SettingsError(f"{PREFIX}{name} must be a URL that begins with http:// or https://.")
         return value.rstrip("/") or None
 
+    def job(self, name: str) -> str | None:
+        value = self(name)
+        if value and not re.fullmatch("projects/[^/]+/locations/[^/]+/jobs/[^/]+", value):
+            raise SettingsError(f"{PREFIX}{name} must be named projects/…/locations/…/jobs/…, not {value!r}.")
+        return value or None
+
     def number(self, name: str, default: int) -> int:
         value = self(name)
         if value and (not value.isdecimal() or int(value) < 1):
             raise SettingsError(f"{PREFIX}{name} must be a whole number from 1, not {value!r}.")
         return int(value) if value else default
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self(name) or default
+        try:
+            return ZoneInfo(value).key
+        except (ValueError, OSError, ZoneInfoNotFoundError):  # OSError: it is a folder of them, such as Europe
+            raise SettingsError(f"{PREFIX}{name} must be a time zone such as Europe/Berlin, not {value!r}.") from None
 
     def pace(self, name: str) -> Pace | None:
         """Requests a second, such as 500."""

@@ -14,6 +14,7 @@ from extractors.lake import Commit
 from extractors.platform import Platform
 from orchestration.dbt import explain, failed
 from orchestration.pipeline import Pipeline
+from orchestration.resources import COPIES
 
 ORPHANS_AFTER = timedelta(days=1)  # longer than any crawl writes one file
 RAW_KEPT = timedelta(days=14)
@@ -44,12 +45,16 @@ def upkeep_job(pipeline: Pipeline) -> dg.JobDefinition:
     def sweep_targets(context: dg.OpExecutionContext) -> None:
         folder = pipeline.settings.dbt_target / "runs"
         context.log.info("%d dbt folders deleted", delete_folders(folder, DBT_TARGETS_KEPT))
+        copies = pipeline.scratch / COPIES
+        context.log.info("%d folders of copies deleted that a crash left", delete_folders(copies, ORPHANS_AFTER))
 
     @dg.op(pool="warehouse")
     def test_tables(context: dg.OpExecutionContext) -> None:
         nodes = pipeline.dbt.build((), pipeline.settings.now(), (), context.run_id, TABLES_TESTED)
         if broken := failed(nodes):
             raise dg.Failure(explain(broken))
+        if published := pipeline.publish():
+            context.log.info("Published %s", published)
 
     @dg.job(executor_def=dg.in_process_executor, description="Daily sweeping, and the tests of whole tables.")
     def upkeep() -> None:

@@ -14,10 +14,14 @@ from sandbox.site import HTML, JSON, TEXT, Request, Response
 
 Kind = Literal[
     "429",  # with Retry-After
+    "403",
+    "412",  # a precondition failed, it says
     "500",
+    "503",
     "502",  # HTML, as a proxy in front says it
     "reset",  # the connection, instead of an answer
     "hang",  # no answer for `seconds`, then the connection is closed
+    "slow",  # the answer comes, but only after `seconds`
     "cut",  # half of the body Content-Length promises
     "html",  # with status 200, instead of JSON
     "text",  # with status 200, instead of JSON
@@ -30,14 +34,17 @@ Kind = Literal[
     "304",  # though nobody asked on a condition
     "redirect",  # to `location`
 ]
+WITHOUT_WORK = frozenset(("403", "412", "429", "500", "502", "503", "reset", "hang"))
+"""What can strike before a site did anything."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Strikes requests whose host and path with query match the regular expressions, from the start of each.
+    """Strikes requests whose method, host and path with query match the regular expressions, from the start of each.
 
     The first `after` matching requests are spared, the next `times` are struck; None means for ever. `retry_after` is
-    sent as it is: seconds, an HTTP date, or nothing for None.
+    sent as it is: seconds, an HTTP date, or nothing for None. What was asked for is done all the same, unless it is
+    left `untouched`: so an answer can be lost after the work and before it.
     """
 
     kind: Kind
@@ -52,13 +59,18 @@ class Fault:
     size: int = 100_000_000
     declared: bool = True
     location: str = "https://elsewhere.example/"
+    method: str = ".*"
+    untouched: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ValueError(f"no fault {self.kind!r}; there are {', '.join(get_args(Kind))}")
+        if self.untouched and self.kind not in WITHOUT_WORK:
+            raise ValueError(f"{self.kind} spoils an answer, so there must be one")
 
     def matches(self, request: Request) -> bool:
-        return bool(re.match(self.host, request.host) and re.match(self.path, request.target))
+        where = re.match(self.host, request.host) and re.match(self.path, request.target)
+        return bool(where and re.match(self.method, request.method))
 
 
 class Faults:
@@ -102,6 +114,8 @@ def spoil(fault: Fault, response: Response) -> Response:
         case "429":
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             return Response(429, b"Slow down, too many requests.\n", TEXT, headers)
+        case "403" | "412" | "503":
+            return Response(int(fault.kind), b"Not now, not you, or not like this.\n", TEXT)
         case "500":
             return Response(500, b'{"status":500,"error":"Internal Server Error"}')
         case "502":
@@ -131,7 +145,7 @@ def spoil(fault: Fault, response: Response) -> Response:
             return Response(304, headers=response.headers)
         case "redirect":
             return Response(302, _page("302 Found"), HTML, {"Location": fault.location})
-        case "shift":
+        case "shift" | "slow":
             return response
 
 

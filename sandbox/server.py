@@ -116,11 +116,13 @@ class Sandbox:
         if refusal is not None:
             return refusal
         fault = self.faults.take(request)
-        response = site.answer(request, self.now)
         if fault is None:
-            return response
+            return site.answer(request, self.now)
+        response = Response() if fault.untouched else site.answer(request, self.now)
         if fault.kind == "shift":
             self.clock.advance(fault.seconds)
+        if fault.kind == "slow":
+            self.stopping.wait(fault.seconds)
         return spoil(fault, response)
 
 
@@ -178,7 +180,10 @@ class _Connection(socketserver.StreamRequestHandler):
         while (line := self.rfile.readline(65_536)) not in (b"\r\n", b"\n", b""):
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
-        body = self.rfile.read(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # whoever sent it ended before its end
+            return None
         path, _, query = target.partition("?")
         host, _, path = path.lstrip("/").partition("/")
         return Request(method, host, unquote("/" + path), query, headers, body)

@@ -1,7 +1,8 @@
 """A backfill of a range gives the tables that hour by hour gives, in one load and one dbt call."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -38,32 +39,67 @@ def contents(home: Path) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture
-def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, list[tuple[str, str]]], Path]:
-    """Builds a home by `threadlake run` over the given ranges."""
+Ranges = list[tuple[str, str]]
+Build = Callable[..., Path]
 
-    def build(name: str, via: str, ranges: list[tuple[str, str]]) -> Path:
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
+    """Builds a home: crawls over the given ranges, each loaded and transformed at once, or over other ones after."""
+
+    def build(
+        name: str, via: str, crawled: Ranges, merged: Ranges | None = None, communities: Sequence[str] = COMMUNITIES
+    ) -> Path:
         for variable, value in {"HOME": tmp_path / name, "VIA": via, "CLOCK": tmp_path / "clock", "PACE": 3000}.items():
             monkeypatch.setenv(f"THREADLAKE_{variable}", str(value))
         monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
-        for community in COMMUNITIES:
+        for community in communities:
             assert main(["track", community]) == 0
-        for since, until in ranges:
-            assert main(["run", "--refresh", "--since", since, "--until", until]) == 0
+        for since, until in crawled:
+            verb = "run" if merged is None else "crawl"
+            assert main([verb, "--refresh", "--since", since, "--until", until]) == 0
+        for since, until in merged or ():
+            for verb in ("load", "transform"):
+                assert main([verb, "--since", since, "--until", until]) == 0
         return tmp_path / name
 
     return build
 
 
+def ranges(start: datetime, hours: int, width: int) -> Ranges:
+    """The hours from `start` on, in pieces of `width`."""
+    edges = [f"{start + HOUR * i:%Y-%m-%dT%H}" for i in range(0, hours + 1, width)]
+    return list(pairwise(edges))
+
+
 @pytest.mark.timeout(1500)
-def test_a_range_equals_hour_by_hour(tmp_path: Path, build: Callable[[str, str, list[tuple[str, str]]], Path]) -> None:
+def test_a_range_equals_hour_by_hour(tmp_path: Path, build: Build) -> None:
     world = World(seed=5, start=START - timedelta(hours=HOURS), hours=100, scale=0.4)
-    hours = [START - HOUR * (HOURS - i) for i in range(HOURS)]
+    first = START - HOUR * HOURS
     with Sandbox(world, now=START + timedelta(minutes=5), clock_file=tmp_path / "clock") as sandbox:
-        single = [(f"{hour:%Y-%m-%dT%H}", f"{hour + HOUR:%Y-%m-%dT%H}") for hour in hours]
-        one = build("range", sandbox.url, [(single[0][0], single[-1][1])])
-        each = build("hours", sandbox.url, single)
-    once, often = contents(one), contents(each)
-    assert {table: len(rows) for table, rows in once.items()}["posts"] > 300
+        one = build("range", sandbox.url, ranges(first, HOURS, HOURS))
+        each = build("hours", sandbox.url, ranges(first, HOURS, 1))
+    same(one, each, posts=300)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_thirty_days_of_two_platforms_in_one_run(tmp_path: Path, build: Build) -> None:
+    """Against hour by hour; there a day's hours are merged together, since 720 calls of dbt would take an hour."""
+    days = 30
+    first = START - timedelta(days=days)
+    two = ("fourchan:po", "discourse:forum.example")
+    world = World(seed=5, start=first, hours=24 * days + 24, scale=0.4)
+    with Sandbox(world, now=START + timedelta(minutes=5), clock_file=tmp_path / "clock") as sandbox:
+        one = build("range", sandbox.url, ranges(first, 24 * days, 24 * days), communities=two)
+        hourly, daily = ranges(first, 24 * days, 1), ranges(first, 24 * days, 24)
+        each = build("hours", sandbox.url, hourly, daily, communities=two)
+    same(one, each, posts=3000)
+
+
+def same(one: Path, other: Path, posts: int) -> None:
+    """The tables are equal, and have at least so many posts."""
+    once, often = contents(one), contents(other)
+    assert len(once["posts"]) > posts
     for table in TABLES:
         assert once[table] == often[table], table

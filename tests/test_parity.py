@@ -4,7 +4,6 @@ Rows, types, late edits, deletions, an hour replayed, the move to history, and a
 server was asked goes to Google's own analyser, and what touches partitions must name them.
 """
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ TABLES = (
     "posts", "posts_history", "threads", "threads_history", "post_versions", "thread_snapshots", "observations", "authors",
     "author_names", "history_boundary",
 )  # fmt: skip
+LAYERS = ("path:models/staging", "path:models/clean")
 MOMENTS = {"merged_at"}  # when it was done, here and there
 KINDS = {
     "VARCHAR": "STRING", "BIGINT": "INTEGER", "DOUBLE": "FLOAT", "BOOLEAN": "BOOLEAN", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
@@ -73,7 +73,7 @@ class Both:
         for pipeline in (self.local, self.cloud):
             if hours:
                 pipeline.warehouse.load(pipeline.lake, pipeline.platforms, hours, now)
-            nodes = pipeline.dbt.build(hours, now, (), f"{now:%d%H}{command}", variables, command)
+            nodes = pipeline.dbt.build(hours, now, LAYERS, f"{now:%d%H}{command}", variables, command)
             assert not failed(nodes), explain(failed(nodes))
 
     def same(self) -> dict[str, int]:
@@ -98,7 +98,15 @@ class Both:
         there = self.cloud.warehouse.query(f"select {', '.join(kinds)} from clean.{table}{everywhere}").rows
         # BigQuery has no missing list: it stores an empty one
         mine, theirs = (
-            sorted(repr([list(value or ()) if kinds[name].startswith("ARRAY") else value for name, value in zip(kinds, row, strict=True)]) for row in rows)
+            sorted(
+                repr(
+                    [
+                        list(value or ()) if kinds[name].startswith("ARRAY") else value
+                        for name, value in zip(kinds, row, strict=True)
+                    ]
+                )
+                for row in rows
+            )
             for rows in (here, there)
         )
         assert mine == theirs, table
@@ -149,13 +157,17 @@ def check_pruning(both: Both, run: str) -> None:
         reads = sql.split(relation)[1:]
         assert reads, table
         for read in reads:
-            assert re.match(rf"\s*where\s+known\.{column} (in \({LITERAL}|between {LITERAL}|= timestamp '0001)", read), (table, read[:300])
+            assert re.match(
+                rf"\s*where\s+known\.{column} (in \({LITERAL}|between {LITERAL}|= timestamp '0001)", read
+            ), (table, read[:300])
     deletes = [sql for sql in scripts(connect(both.server)) if "as known where" in sql]
     assert deletes
     for script in deletes:
         for table, where in re.findall(r"delete from `[^`]+`\.`clean`\.`(\w+)` as known where (.{60})", script):
             if table in PARTITIONS:
-                assert re.match(rf"known\.{PARTITIONS[table]} (in \({LITERAL}|between {LITERAL}|= timestamp '0001)", where), where
+                assert re.match(
+                    rf"known\.{PARTITIONS[table]} (in \({LITERAL}|between {LITERAL}|= timestamp '0001)", where
+                ), where
 
 
 def test_both_give_the_same(both: Both) -> None:
@@ -167,7 +179,9 @@ def test_both_give_the_same(both: Both) -> None:
     both.merge(hours, START + timedelta(hours=8))
     rows = both.same()
     assert rows["posts"] > 100 and rows["observations"] and rows["authors"], rows
-    shown = both.cloud.warehouse.query("select count(deleted_at), countif(version_count > 1) from clean.all_posts").rows[0]
+    shown = both.cloud.warehouse.query(
+        "select count(deleted_at), countif(version_count > 1) from clean.all_posts"
+    ).rows[0]
     assert all(shown), shown
     check_pruning(both, f"{START + timedelta(hours=8):%d%H}run"[:8])
     assert refused(connect(both.server)) == []
@@ -188,13 +202,15 @@ def test_both_give_the_same_for_years(both: Both) -> None:
     both.merge((), years, "build", heal=True, whole=True)
     assert both.same() == rows
     gone = "lemmy:" + next(key for key in COMMUNITIES if "lemmy" in key).removeprefix("lemmy:")
-    purged = [pipeline.warehouse.purge(gone, {}) for pipeline in (both.local, both.cloud)] if gone in COMMUNITIES else []
+    purged = (
+        [pipeline.warehouse.purge(gone, {}) for pipeline in (both.local, both.cloud)] if gone in COMMUNITIES else []
+    )
     assert not purged or purged[0][1] == purged[1][1]
     rows = both.same()
     with both.cloud.warehouse.jobs("test") as jobs:  # type: ignore[attr-defined]
         for dataset in ("raw", "staging", "clean"):
             jobs.client.delete_dataset(dataset, delete_contents=True)
-    os.remove(both.local.settings.warehouse)  # type: ignore[arg-type]
+    Path(both.local.warehouse.name).unlink()
     both.merge(hours, years, "build")
     anew = both.same()
     assert {name: anew[name] for name in ("observations", "authors")} >= {name: rows[name] for name in ("authors",)}

@@ -18,11 +18,6 @@
 {% macro duckdb__instant_text(column) %}{{ return("cast(" ~ column ~ " as varchar)") }}{% endmacro %}
 {% macro bigquery__instant_text(column) %}{{ return("format_timestamp('%Y-%m-%d %H:%M:%S+00', " ~ column ~ ")") }}{% endmacro %}
 
-{# A literal of a text. #}
-{% macro quoted(text) %}{{ return(adapter.dispatch('quoted', 'threadlake')(text)) }}{% endmacro %}
-{% macro duckdb__quoted(text) %}{{ return("'" ~ text | replace("'", "''") ~ "'") }}{% endmacro %}
-{% macro bigquery__quoted(text) %}{{ return("'" ~ text | replace("\\", "\\\\") | replace("'", "\\'") ~ "'") }}{% endmacro %}
-
 {# A whole number made of a text: the first 60 bits of its MD5. #}
 {% macro number_of_text(text) %}{{ return(adapter.dispatch('number_of_text', 'threadlake')(text)) }}{% endmacro %}
 {% macro duckdb__number_of_text(text) %}{{ return("cast('0x' || substr(md5(" ~ text ~ "), 1, 15) as bigint)") }}{% endmacro %}
@@ -149,3 +144,108 @@
 {% macro bigquery__run_together(statements) %}
     {%- call statement('together') -%}{{ together(statements) }}{%- endcall -%}
 {% endmacro %}
+
+{# -- what marts need: days of the report's time zone, sums, sets, words ------------------------------------------- #}
+
+{# The calendar day of an instant in the report's time zone, as a date. #}
+{% macro local_day(column) %}{{ return(adapter.dispatch('local_day', 'threadlake')(column)) }}{% endmacro %}
+{% macro duckdb__local_day(column) %}{{ return("cast(" ~ column ~ " at time zone '" ~ report_zone() ~ "' as date)") }}{% endmacro %}
+{% macro bigquery__local_day(column) %}{{ return("date(" ~ column ~ ", '" ~ report_zone() ~ "')") }}{% endmacro %}
+
+{# The hour of the day, 0 to 23, of an instant in the report's time zone. #}
+{% macro local_hour_of_day(column) %}{{ return(adapter.dispatch('local_hour_of_day', 'threadlake')(column)) }}{% endmacro %}
+{% macro duckdb__local_hour_of_day(column) %}
+    {{ return("extract(hour from (" ~ column ~ " at time zone '" ~ report_zone() ~ "'))") }}
+{% endmacro %}
+{% macro bigquery__local_hour_of_day(column) %}
+    {{ return("extract(hour from " ~ column ~ " at time zone '" ~ report_zone() ~ "')") }}
+{% endmacro %}
+
+{# The instant at which the hour of an instant begins in the report's time zone, which may be half an hour off ours. When
+   clocks are set back, two hours of one name stay two. #}
+{% macro local_hour(column) %}{{ return(adapter.dispatch('local_hour', 'threadlake')(column)) }}{% endmacro %}
+{% macro duckdb__local_hour(column) %}
+    {%- set local = "(" ~ column ~ " at time zone '" ~ report_zone() ~ "')" -%}
+    {{ return("(" ~ column ~ " - (" ~ local ~ " - date_trunc('hour', " ~ local ~ ")))") }}
+{% endmacro %}
+{% macro bigquery__local_hour(column) %}
+    {{ return("timestamp_trunc(" ~ column ~ ", hour, '" ~ report_zone() ~ "')") }}
+{% endmacro %}
+
+{# The day of the week of a date: Monday is 1, Sunday is 7. #}
+{% macro weekday_of(day) %}{{ return(adapter.dispatch('weekday_of', 'threadlake')(day)) }}{% endmacro %}
+{% macro duckdb__weekday_of(day) %}{{ return("extract(isodow from " ~ day ~ ")") }}{% endmacro %}
+{% macro bigquery__weekday_of(day) %}{{ return("mod(extract(dayofweek from " ~ day ~ ") + 5, 7) + 1") }}{% endmacro %}
+
+{# A date as text. #}
+{% macro day_text(day) %}{{ return(adapter.dispatch('day_text', 'threadlake')(day)) }}{% endmacro %}
+{% macro duckdb__day_text(day) %}{{ return("cast(" ~ day ~ " as varchar)") }}{% endmacro %}
+{% macro bigquery__day_text(day) %}{{ return("cast(" ~ day ~ " as string)") }}{% endmacro %}
+
+{# Whole seconds from one instant to another. #}
+{% macro seconds_between(first, last) %}{{ return(adapter.dispatch('seconds_between', 'threadlake')(first, last)) }}{% endmacro %}
+{% macro duckdb__seconds_between(first, last) %}{{ return("date_sub('second', " ~ first ~ ", " ~ last ~ ")") }}{% endmacro %}
+{% macro bigquery__seconds_between(first, last) %}{{ return("timestamp_diff(" ~ last ~ ", " ~ first ~ ", second)") }}{% endmacro %}
+
+{# An instant some minutes later. #}
+{% macro minutes_later(column, minutes) %}{{ return(adapter.dispatch('minutes_later', 'threadlake')(column, minutes)) }}{% endmacro %}
+{% macro duckdb__minutes_later(column, minutes) %}{{ return("(" ~ column ~ " + interval '" ~ minutes ~ " minutes')") }}{% endmacro %}
+{% macro bigquery__minutes_later(column, minutes) %}
+    {{ return("timestamp_add(" ~ column ~ ", interval " ~ minutes ~ " minute)") }}
+{% endmacro %}
+
+{# The sum of integers, as an integer. #}
+{% macro total(expression) %}{{ return(adapter.dispatch('total', 'threadlake')(expression)) }}{% endmacro %}
+{% macro duckdb__total(expression) %}{{ return("cast(coalesce(sum(" ~ expression ~ "), 0) as bigint)") }}{% endmacro %}
+{% macro bigquery__total(expression) %}{{ return("coalesce(sum(" ~ expression ~ "), 0)") }}{% endmacro %}
+
+{# A small number as the integer that columns have. #}
+{% macro as_integer(expression) %}{{ return(adapter.dispatch('as_integer', 'threadlake')(expression)) }}{% endmacro %}
+{% macro duckdb__as_integer(expression) %}{{ return("cast(" ~ expression ~ " as bigint)") }}{% endmacro %}
+{% macro bigquery__as_integer(expression) %}{{ return("cast(" ~ expression ~ " as int64)") }}{% endmacro %}
+
+{# The different texts of a group that are not null, in order, as a list; an empty one where there is none. #}
+{% macro set_of(column) %}{{ return(adapter.dispatch('set_of', 'threadlake')(column)) }}{% endmacro %}
+{% macro duckdb__set_of(column) %}
+    {{ return("coalesce(array_agg(distinct " ~ column ~ " order by " ~ column ~ ") filter (where " ~ column ~ " is not null), [])") }}
+{% endmacro %}
+{% macro bigquery__set_of(column) %}
+    {{ return("coalesce(array_agg(distinct " ~ column ~ " ignore nulls order by " ~ column ~ "), [])") }}
+{% endmacro %}
+
+{# Continues a FROM: a row for each member of a list, which is then called `name`. #}
+{% macro each_of(list, name) %}{{ return(adapter.dispatch('each_of', 'threadlake')(list, name)) }}{% endmacro %}
+{% macro duckdb__each_of(list, name) %}{{ return("cross join unnest(" ~ list ~ ") as each_" ~ name ~ "(" ~ name ~ ")") }}{% endmacro %}
+{% macro bigquery__each_of(list, name) %}{{ return("cross join unnest(" ~ list ~ ") as " ~ name) }}{% endmacro %}
+
+{# The whole numbers, or the instants an hour apart, from first to last, as a list. #}
+{% macro numbers_between(first, last) %}{{ return(adapter.dispatch('numbers_between', 'threadlake')(first, last)) }}{% endmacro %}
+{% macro duckdb__numbers_between(first, last) %}{{ return("generate_series(" ~ first ~ ", " ~ last ~ ")") }}{% endmacro %}
+{% macro bigquery__numbers_between(first, last) %}{{ return("generate_array(" ~ first ~ ", " ~ last ~ ")") }}{% endmacro %}
+{% macro hours_between(first, last) %}{{ return(adapter.dispatch('hours_between', 'threadlake')(first, last)) }}{% endmacro %}
+{% macro duckdb__hours_between(first, last) %}
+    {{ return("generate_series(" ~ first ~ ", " ~ last ~ ", interval '1 hour')") }}
+{% endmacro %}
+{% macro bigquery__hours_between(first, last) %}
+    {{ return("generate_timestamp_array(" ~ first ~ ", " ~ last ~ ", interval 1 hour)") }}
+{% endmacro %}
+
+{# A literal of a text, such as a regular expression; both warehouses have RE2. #}
+{% macro pattern(text) %}{{ return(adapter.dispatch('pattern', 'threadlake')(text)) }}{% endmacro %}
+{% macro duckdb__pattern(text) %}{{ return("'" ~ text | replace("'", "''") ~ "'") }}{% endmacro %}
+{% macro bigquery__pattern(text) %}{{ return("'" ~ text | replace("\\", "\\\\") | replace("'", "\\'") ~ "'") }}{% endmacro %}
+
+{# Whether a text holds a match; its first match, or that of the group in it; all of them, as a list; the text without them. #}
+{% macro matches(text, regex) %}{{ return(adapter.dispatch('matches', 'threadlake')(text, regex)) }}{% endmacro %}
+{% macro duckdb__matches(text, regex) %}{{ return("regexp_matches(" ~ text ~ ", " ~ pattern(regex) ~ ")") }}{% endmacro %}
+{% macro bigquery__matches(text, regex) %}{{ return("regexp_contains(" ~ text ~ ", " ~ pattern(regex) ~ ")") }}{% endmacro %}
+{% macro first_match(text, regex) %}{{ return(adapter.dispatch('first_match', 'threadlake')(text, regex)) }}{% endmacro %}
+{% macro duckdb__first_match(text, regex) %}{{ return("nullif(regexp_extract(" ~ text ~ ", " ~ pattern(regex) ~ ", 1), '')") }}{% endmacro %}
+{% macro bigquery__first_match(text, regex) %}{{ return("nullif(regexp_extract(" ~ text ~ ", " ~ pattern(regex) ~ "), '')") }}{% endmacro %}
+{% macro all_matches(text, regex) %}{{ return(adapter.dispatch('all_matches', 'threadlake')(text, regex)) }}{% endmacro %}
+{% macro default__all_matches(text, regex) %}{{ return("regexp_extract_all(" ~ text ~ ", " ~ pattern(regex) ~ ")") }}{% endmacro %}
+{% macro without_matches(text, regex) %}{{ return(adapter.dispatch('without_matches', 'threadlake')(text, regex)) }}{% endmacro %}
+{% macro duckdb__without_matches(text, regex) %}
+    {{ return("regexp_replace(" ~ text ~ ", " ~ pattern(regex) ~ ", ' ', 'g')") }}
+{% endmacro %}
+{% macro bigquery__without_matches(text, regex) %}{{ return("regexp_replace(" ~ text ~ ", " ~ pattern(regex) ~ ", ' ')") }}{% endmacro %}

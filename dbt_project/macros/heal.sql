@@ -18,6 +18,16 @@
     {%- do statements.append(stray_keys('stray_posts', post_key(), [clean.posts, clean.posts_history, clean.post_versions])) -%}
     {%- do statements.append(stray_keys('stray_threads', thread_key(), [clean.threads, clean.threads_history])) -%}
 
+    {%- set changed = load_relation(api.Relation.create(target.database, 'clean', 'changed_hours')) -%}
+    {%- if changed is not none -%}
+        {%- for kind, relations in [('posts', [clean.posts, clean.posts_history]), ('threads', [clean.threads, clean.threads_history])] -%}
+            {%- set key = post_key() if kind == 'posts' else thread_key() -%}
+            {%- for relation in relations -%}
+                {%- do statements.append(changed_by_healing(changed, kind, relation, key)) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endif -%}
+
     {%- set post_states = join_states('stray_posts', post_key(), post_columns(), [clean.posts, clean.posts_history]) -%}
     {%- set thread_states = join_states('stray_threads', thread_key(), thread_columns(), [clean.threads, clean.threads_history]) -%}
     {%- set version_states -%}
@@ -65,6 +75,20 @@
     select distinct {{ key | join(', ') }}
     from places
     where key_number in (select key_number from numbers)
+{%- endmacro %}
+
+{# Tells the marts in which hours the rows stood that are put together. #}
+{% macro changed_by_healing(changed, kind, relation, key) -%}
+    insert into {{ changed }} (kind, platform, instance, hour)
+    select distinct '{{ kind }}', known.platform, known.instance, known.created_hour
+    from {{ relation }} as known
+    inner join stray_{{ kind }} as stray on {{ same_key('stray', 'known', key) }}
+    where not exists (
+        select 1 from {{ changed }} as told
+        where
+            told.kind = '{{ kind }}' and told.platform = known.platform and told.instance = known.instance
+            and told.hour = known.created_hour
+    )
 {%- endmacro %}
 
 {# The joined states of the keys in `stray`, as a subquery. #}

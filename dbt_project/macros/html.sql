@@ -2,7 +2,7 @@
 {% macro unescaped(column) -%}
     {%- set expression = namespace(sql=column) -%}
     {%- for escape, character in [('&quot;', '"'), ('&#039;', "'"), ('&lt;', '<'), ('&gt;', '>'), ('&amp;', '&')] -%}
-        {%- set expression.sql = "replace(" ~ expression.sql ~ ", " ~ quoted(escape) ~ ", " ~ quoted(character) ~ ")" -%}
+        {%- set expression.sql = "replace(" ~ expression.sql ~ ", " ~ pattern(escape) ~ ", " ~ pattern(character) ~ ")" -%}
     {%- endfor -%}
     {{ return(expression.sql) }}
 {%- endmacro %}

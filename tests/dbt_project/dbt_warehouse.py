@@ -81,13 +81,14 @@ class Warehouse:
         assert done.success == expect, (done.exception, messages)
         return done
 
-    def merge(self, hours: Iterable[str] | None = None, **variables: Any) -> Any:
-        """What orchestration runs each hour, without its tests."""
+    def merge(self, hours: Iterable[str] | None = None, marts: bool = False, **variables: Any) -> Any:
+        """What orchestration runs each hour, without its tests and without what views are; marts where they are asked
+        for."""
         if hours is not None:
             variables["hours"] = list(hours)
-        return self.dbt(
-            "run", "--select", "new_posts", "new_threads", "new_authors", "config.materialized:incremental", **variables
-        )
+        models = ["new_posts", "new_threads", "new_authors", "clean,config.materialized:incremental"]
+        models += ["marts,config.materialized:incremental", "marts,config.materialized:table"] if marts else []
+        return self.dbt("run", "--select", *models, **variables)
 
 
 def invoke(

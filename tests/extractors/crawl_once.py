@@ -1,5 +1,6 @@
 """What the tests kill: `python -m tests.extractors.crawl_once URL NOW FOLDER START HOURS KEY…` crawls once into
-FOLDER/lake, as a run of its own. In milliseconds and requests, PACE in the environment sets another pace."""
+FOLDER/lake, or into the bucket that LAKE names, as a run of its own. In milliseconds and requests, PACE in the
+environment sets another pace."""
 
 import os
 import sys
@@ -12,8 +13,18 @@ from extractors.lake import Lake
 from extractors.pace import Pace
 from extractors.platform import HOUR, Window
 from extractors.platforms import PLATFORMS, recognise
-from extractors.store import Folder
+from extractors.store import Bucket, Folder, Store
 from tests.extractors.crawling import SECRETS
+
+
+def open_store(home: Path, bucket: str) -> Store:
+    if not bucket:
+        return Folder(home / "lake")
+    from google.cloud.storage import Client
+
+    from extractors.gcs import Gcs
+
+    return Gcs(Client(project=None), Bucket.parse(bucket), home / "scratch" / "copies", delay=0.01)
 
 
 def main() -> None:
@@ -28,7 +39,7 @@ def main() -> None:
         platform,
         communities,
         Window(first, first + int(hours) * HOUR),
-        lake=Lake(Folder(home / "lake")),
+        lake=Lake(open_store(home, os.environ.get("LAKE", ""))),
         http=Http(
             via=url,
             locks=home / "locks",

@@ -22,7 +22,7 @@ from extractors.lemmy import Lemmy
 from extractors.mods_de import ModsDe
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Entity, Platform, Window, floor_hour
-from extractors.store import Folder
+from extractors.store import Folder, Store
 from sandbox.discord import HOST as DISCORD_HOST
 from sandbox.discord import TOKEN as DISCORD_TOKEN
 from sandbox.discord_world import GENERAL, HELP
@@ -102,9 +102,10 @@ class Crawler:
     folder: Path
     http_options: Mapping[str, Any] = field(default_factory=dict)
     runs: int = 0
+    store: Store | None = None  # another than in the folder
 
     def __post_init__(self) -> None:
-        self.lake = Lake(Folder(self.folder / "lake"))
+        self.lake = Lake(self.store or Folder(self.folder / "lake"))
         self.http = client(self.sandbox, self.folder / "locks", **self.http_options)
 
     def crawl(self, window: Window, *communities: Community, refresh: bool = False) -> list[Commit]:

@@ -13,7 +13,7 @@ import pytest
 
 from extractors.discord_api import id_at
 from extractors.discord_export import CHUNK, Export, NoExport
-from extractors.imports import Imported, imported
+from extractors.imports import Imported, find, imported
 from extractors.lake import Lake
 from extractors.platform import HOUR
 from extractors.records import parse_again
@@ -69,7 +69,7 @@ class Exports:
         return drop(self.folder, name, content)
 
     def take_in(self) -> list[Imported]:
-        return list(imported(self.folder, self.lake, discord(), self.scratch))
+        return list(imported(find(self.folder), self.lake, discord(), self.scratch))
 
     def rows(self, entity: Any = "posts") -> list[dict[str, Any]]:
         return [row for commit in self.lake.commits("discord") for row in self.lake.table(commit, entity).to_pylist()]
@@ -175,7 +175,7 @@ def test_what_is_no_export_stops_nothing(exports: Exports) -> None:
     with pytest.raises(NoExport):
         Export(exports.folder / "a.json")
     with pytest.raises(ValueError, match="holds no export"):
-        list(imported(exports.scratch, exports.lake, discord(), exports.scratch))
+        list(imported(find(exports.scratch), exports.lake, discord(), exports.scratch))
 
 
 def test_what_does_not_fit_is_kept(exports: Exports) -> None:
@@ -199,7 +199,7 @@ def test_what_does_not_fit_is_kept(exports: Exports) -> None:
 def test_the_recorded_exports(exports: Exports) -> None:
     assert RECORDED is not None
     folder = RECORDED / "discord" / "discordchatexporter"
-    results = list(imported(folder, exports.lake, discord(), exports.scratch))
+    results = list(imported(find(folder), exports.lake, discord(), exports.scratch))
     assert len(results) == 14 and sum(one.messages for one in results) == 4769
     assert not any(one.problem for one in results)
     rows = {row["post_id"]: row for row in exports.rows()}

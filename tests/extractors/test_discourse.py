@@ -3,6 +3,7 @@ recorded."""
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from extractors.discourse_pages import Pages
 from extractors.pace import Pace
 from extractors.platform import HOUR, Community, Window, floor_hour, windows
 from sandbox.discourse import KEY
+from sandbox.discourse import Discourse as ForumSite
 from sandbox.faults import Fault
 from sandbox.recorded import RecordedDiscourse, RecordedVersions
 from sandbox.server import Sandbox
@@ -403,6 +405,30 @@ def changed_at(files: list[Path]) -> dict[datetime, list[datetime]]:
     return found
 
 
+class InFolder(ForumSite):
+    """The busy forum, at site.example/forum."""
+
+    hosts = ("site.example",)
+
+    def answer(self, request: Request, now: datetime) -> Response:
+        if not request.path.startswith("/forum/"):
+            return json_response({}, 404)
+        return super().answer(replace(request, host=HOST, path=request.path.removeprefix("/forum")), now)
+
+
+def test_a_forum_in_a_folder_of_its_host(world: World, tmp_path: Path) -> None:
+    """Its posts are the forum's, and its instance is not its host, which may have two such."""
+    moment = START + 30 * HOUR
+    with Sandbox(now=moment, sites=[InFolder(world)]) as sandbox:
+        crawler = Crawler(discourse(), sandbox, tmp_path)
+        community = Community("discourse:site.example/forum", "site.example/forum")
+        assert crawler.platform.about(community, crawler.http).community == community
+        commits = crawler.crawl(Window(moment - 6 * HOUR, moment), community)
+        rows = crawler.latest()
+    assert {row["instance"] for row in rows.values()} == {"site.example/forum"}
+    assert {id for _, id in rows} == forum_truth(world, FORUM, commits).shown.keys() and len(rows) > 20
+
+
 # -- what it declares ----------------------------------------------------------------------------------------------
 
 
@@ -413,6 +439,12 @@ def changed_at(files: list[Path]) -> dict[datetime, list[datetime]]:
 )  # fmt: skip
 def test_what_names_a_forum(url: str) -> None:
     assert discourse().community(url) == FORUM
+
+
+@pytest.mark.parametrize("url", ["https://site.example/forum/", "https://Site.example/Forum/t/a-topic/12",
+                                 "https://site.example/forum/latest", "discourse:site.example/forum"])  # fmt: skip
+def test_what_names_a_forum_in_a_folder(url: str) -> None:
+    assert discourse().community(url) == Community("discourse:site.example/forum", "site.example/forum")
 
 
 @pytest.mark.parametrize("url", ["ftp://forum.example/", "https://a:b@forum.example/", "forum", "fourchan:po", "/po/"])

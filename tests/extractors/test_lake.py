@@ -6,15 +6,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extractors.fourchan import Fourchan
 from extractors.lake import Commit, Lake, Receipt, Tracked
 from extractors.platform import HOUR, Community, Row
 from extractors.records import parse_again, table
-from extractors.store import Exists, Folder, StoreError
+from extractors.store import Exists, Folder, Store, StoreError
+from sandbox.server import Sandbox
+from tests.stores import Watched, gcs
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PO = Community("fourchan:po", "4chan.org")
@@ -22,7 +25,12 @@ PLATFORM = Fourchan()
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+def lake(store: Store) -> Lake:
+    return Lake(store)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Lake:
     return Lake(Folder(tmp_path / "lake"))
 
 
@@ -83,15 +91,38 @@ def test_states_are_those_that_a_commit_names(lake: Lake) -> None:
 def test_sweeping_takes_orphans_and_replaced_states_and_nothing_else(lake: Lake) -> None:
     first, second = commit(lake, 1, state=1), commit(lake, 2, hour=NOON + HOUR, state=2)
     lake.observe("fourchan", NOON, NOON, "killed").write("posts", [rows(3)])
-    (lake.store.root / "fourchan" / ".tmp-half").write_bytes(b"half")  # type: ignore[attr-defined]
-    other = lake.store.root / "lemmy" / ".tmp-half"  # type: ignore[attr-defined]
-    other.parent.mkdir()
-    other.write_bytes(b"another platform's")
     assert lake.sweep(PLATFORM, datetime.now(UTC) - timedelta(hours=1)) == []  # they may be a running crawl's
     swept = lake.sweep(PLATFORM, datetime.now(UTC) + timedelta(hours=1))
-    assert len(swept) == 3 and other.exists() and first.communities[PO.key].state in swept
+    assert len(swept) == 2 and first.communities[PO.key].state in swept
     assert [lake.table(c, "posts").num_rows for c in (first, second)] == [1, 1]
     assert lake.state("fourchan", PO) == {"commit": second.name, "n": 2}
+
+
+def test_sweeping_a_folder_takes_halves_of_objects(folder: Lake) -> None:
+    commit(folder, 1)
+    half = folder.store.root / "fourchan" / ".tmp-half"  # type: ignore[attr-defined]
+    half.write_bytes(b"half")
+    other = folder.store.root / "lemmy" / ".tmp-half"  # type: ignore[attr-defined]
+    other.parent.mkdir()
+    other.write_bytes(b"another platform's")
+    assert folder.sweep(PLATFORM, datetime.now(UTC) - timedelta(hours=1)) == [] and half.exists()
+    assert folder.sweep(PLATFORM, datetime.now(UTC) + timedelta(hours=1)) == ["fourchan/.tmp-half"]
+    assert other.exists() and not half.exists()
+
+
+def test_files_are_handed_to_readers_of_files_in_portions(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [commit(lake, n, hour=NOON + n * HOUR).files["posts"] for n in range(5)]
+    monkeypatch.setattr("extractors.lake.LOCAL_BYTES", 2 * files[0].bytes + 10)
+    portions = []
+    for paths in lake.local(files):
+        portions.append([pq.read_table(path)["post_id"].to_pylist() for path in paths])
+    assert portions == [[["po/0"], ["po/1"]], [["po/2"], ["po/3"]], [["po/4"]]]
+    assert list(lake.local([])) == []
+    lake.store.delete(files[4].name)
+    with pytest.raises(FileNotFoundError):
+        for paths in lake.local(files):
+            for path in paths:
+                path.read_bytes()
 
 
 def test_quarantined_records_are_parsed_again_by_rewriting(lake: Lake) -> None:
@@ -113,31 +144,23 @@ class Killed(BaseException):
     pass
 
 
-@settings(max_examples=60, deadline=None)
-@given(step=st.integers(0, 12))
-def test_a_rewrite_killed_anywhere_leaves_one_truth(step: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    lake = Lake(Folder(tmp_path_factory.mktemp("lake")))
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(step=st.integers(0, 16))
+def test_a_rewrite_killed_anywhere_leaves_one_truth(
+    step: int, kind: str, tmp_path_factory: pytest.TempPathFactory, storage: Sandbox
+) -> None:
+    root = tmp_path_factory.mktemp("lake")
+    lake = Lake(Folder(root) if kind == "folder" else gcs(storage, root))
     old = commit(lake, 1, 2, state=1)
     calls = iter(range(100))
 
-    class Dying(Folder):
-        def _step(self) -> None:
-            if next(calls) == step:
-                raise Killed
+    def told(what: str, name: str) -> None:
+        if next(calls) == step:
+            raise Killed
 
-        def create(self, name: str, data: bytes) -> None:
-            self._step()
-            super().create(name, data)
-            self._step()
-
-        def delete(self, name: str) -> None:
-            self._step()
-            super().delete(name)
-            self._step()
-
-    dying = Lake(Dying(lake.store.root))  # type: ignore[attr-defined]
     with suppress(Killed):
-        dying.rewrite(old, lambda entity, some: some.slice(0, 1))
+        Lake(Watched(lake.store, told)).rewrite(old, lambda entity, some: some.slice(0, 1))
     visible = lake.commits("fourchan")
     assert len(visible) == 1 and lake.table(visible[0], "posts").num_rows in (1, 2)
     assert lake.state("fourchan", PO) is not None
@@ -152,13 +175,11 @@ def test_a_rewrite_killed_anywhere_leaves_one_truth(step: int, tmp_path_factory:
 def test_finishing_bears_a_rewrite_beside_it(lake: Lake) -> None:
     old = commit(lake, 1, 2)
 
-    class Beside(Folder):
-        def read(self, name: str) -> bytes:
-            if name == old.name:
-                lake.rewrite(old, lambda entity, some: some.slice(0, 1))
-            return super().read(name)
+    def told(what: str, name: str) -> None:
+        if (what, name) == ("read", old.name):
+            lake.rewrite(old, lambda entity, some: some.slice(0, 1))
 
-    assert Lake(Beside(lake.store.root)).finish_rewrites("fourchan") == 0  # type: ignore[attr-defined]
+    assert Lake(Watched(lake.store, told)).finish_rewrites("fourchan") == 0
     assert [lake.table(c, "posts").num_rows for c in lake.commits("fourchan")] == [1]
 
 
@@ -172,23 +193,23 @@ def test_who_is_tracked_can_change_and_end(lake: Lake) -> None:
     assert lake.tracked() == []
 
 
-def test_who_is_tracked_stays_so_while_it_changes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_tracked_stays_so_while_it_changes(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Tracked(PO.key, PO.instance, NOON, NOON, timedelta(minutes=10), "Papercraft")
-    lake.track(first)
-    assert lake.is_tracked(PO.key) and not lake.is_tracked("fourchan:p")
+    folder.track(first)
+    assert folder.is_tracked(PO.key) and not folder.is_tracked("fourchan:p")
 
     def killed(_: int, mode: int) -> None:
         monkeypatch.undo()
-        assert lake.tracked() == [first]
-        lake.track(replace(first, title="somebody else's"))
+        assert folder.tracked() == [first]
+        folder.track(replace(first, title="somebody else's"))
         raise Killed
 
     monkeypatch.setattr("os.fchmod", killed)
     with pytest.raises(Killed):
-        lake.track(replace(first, every=HOUR))
-    assert lake.tracked() == [replace(first, title="somebody else's")]
-    lake.track(replace(first, every=HOUR))
-    assert lake.tracked() == [replace(first, every=HOUR)] and not list(lake.store.root.rglob(".tmp-*"))  # type: ignore[attr-defined]
+        folder.track(replace(first, every=HOUR))
+    assert folder.tracked() == [replace(first, title="somebody else's")]
+    folder.track(replace(first, every=HOUR))
+    assert folder.tracked() == [replace(first, every=HOUR)] and not list(folder.store.root.rglob(".tmp-*"))  # type: ignore[attr-defined]
 
 
 def test_a_lake_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
@@ -199,16 +220,16 @@ def test_a_lake_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
         Folder(tmp_path / "file" / "lake")
 
 
-def test_a_full_disk_says_what_to_do(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = commit(lake, 1)
-    folder = lake.store.root  # type: ignore[attr-defined]
+def test_a_full_disk_says_what_to_do(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = commit(folder, 1)
+    root = folder.store.root  # type: ignore[attr-defined]
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StoreError, match="disk is full: free some space"):
-        commit(lake, 2, hour=NOON + HOUR)
+        commit(folder, 2, hour=NOON + HOUR)
     monkeypatch.undo()
-    assert Lake(Folder(folder)).commits("fourchan") == [done]
-    assert not list(folder.rglob(".tmp-*"))
+    assert Lake(Folder(root)).commits("fourchan") == [done]
+    assert not list(root.rglob(".tmp-*"))

@@ -516,7 +516,7 @@ def test_what_names_a_community(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", [
-    "https://lemmy.example/", "https://lemmy.example/post/12", "https://lemmy.example/u/anna", "folding@lemmy.example",
+    "https://lemmy.example/", "https://lemmy.example/post/", "https://lemmy.example/u/anna", "folding@lemmy.example",
     "https://forum.example/c/general/4", "ftp://lemmy.example/c/folding", "https://a:b@lemmy.example/c/folding",
 ])  # fmt: skip
 def test_what_names_none(url: str) -> None:

@@ -8,17 +8,28 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from extractors.history import history_lock, progress
+from extractors.history import progress
 from extractors.lake import Tracked
+from extractors.locks import HISTORY, alone
 from extractors.plan import Health
 from extractors.platform import HOUR
 from orchestration.cli import main
-from orchestration.communities import EVERYTHING, communities, parse_every, parse_since, span, state, untrack
+from orchestration.communities import (
+    EVERYTHING,
+    communities,
+    parse_every,
+    parse_since,
+    span,
+    state,
+    track_file,
+    untrack,
+)
 from orchestration.definitions import build_defs
 from orchestration.pipeline import Pipeline, Purged
-from orchestration.settings import Settings
+from orchestration.settings import Settings, SettingsError
 from sandbox import discord_world
 from sandbox.discord import TOKEN
+from sandbox.lemmy_community import LemmyComment, LemmyPost
 from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.orchestration.conftest import env_of, track
@@ -26,6 +37,7 @@ from tests.orchestration.fake import fake_pipeline
 from tests.orchestration.test_schedules import launch, tick
 
 NOW = datetime(2026, 11, 10, 12, 25, tzinfo=UTC)
+WORLD = World(seed=2, start=NOW - timedelta(days=2), hours=60, scale=0.3)
 TRACKED = {
     "https://boards.4chan.org/po/thread/570368/a-slug#p570370": "fourchan:po is tracked: /po/ - Papercraft & Origami;",
     "https://lemmy.example/c/folding?dataType=Post&sort=New": "lemmy:lemmy.example/folding is tracked: Folding paper, ",
@@ -55,8 +67,7 @@ MORE_WRONG = {
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A real pipeline's environment over the invented world."""
-    world = World(seed=2, start=NOW - timedelta(days=2), hours=60, scale=0.3)
-    with Sandbox(world, now=NOW, clock_file=tmp_path / "clock") as sandbox:
+    with Sandbox(WORLD, now=NOW, clock_file=tmp_path / "clock") as sandbox:
         for name, value in {
             "HOME": tmp_path / "home", "VIA": sandbox.url, "CLOCK": tmp_path / "clock", "PACE": 3000,
             "START": f"{NOW - timedelta(hours=6):%Y-%m-%dT%H}",
@@ -93,11 +104,31 @@ def test_other_ways_to_name_a_community(capsys: pytest.CaptureFixture[str]) -> N
     for url, key in {
         "/out/": "fourchan:out",
         "old.example": "discourse:old.example",
+        "forum.example/t/a-slug/11": "discourse:forum.example",
+        "boards.4chan.org/po/": "fourchan:po",
         "!folding@lemmy.example": "lemmy:lemmy.example/folding",
         f"discord:{discord_world.GUILD}": f"discord:{discord_world.GUILD}",
     }.items():
         assert main(["track", url]) == 0
         assert f"{key} is tracked: " in said(capsys)
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_address_of_a_post_names_its_community(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which one, only the instance knows; so it does not do where nobody asks."""
+    invented = WORLD.lemmy_community("lemmy.example/folding")
+    shown = [post for post in invented.posts() if post.visible(NOW.timestamp())]
+    post = next(item for item in shown if isinstance(item, LemmyPost))
+    comment = next(item for item in shown if isinstance(item, LemmyComment))
+    for url in (f"https://lemmy.example/post/{post.id}", f"lemmy.example/comment/{comment.id}?scrollTo=1"):
+        assert main(["track", url]) == 0, said(capsys)
+        assert said(capsys).startswith("lemmy:lemmy.example/folding is tracked: ")
+    assert main(["track", "https://lemmy.example/post/99999999"]) == 1
+    assert re.search(r"lemmy\.example/post/99999999: .*expected a post, got none; check", said(capsys))
+    file = tmp_path / "communities.toml"
+    file.write_text(f'communities = ["https://lemmy.example/post/{post.id}"]')
+    with pytest.raises(SettingsError, match="is a post: name its community"):
+        track_file(Pipeline.of(Settings.from_env()), file)
 
 
 @pytest.mark.parametrize("url", MORE_WRONG)
@@ -278,7 +309,7 @@ def test_a_purge_waits_for_whoever_reads_its_past(recent: Pipeline, monkeypatch:
     track(recent, "fourchan:po")
     monkeypatch.setattr("extractors.crawl.PATIENCE", 0.1)
     chunks = recent.history(recent.lake.tracked()[0], "run")
-    with history_lock(recent.scratch, "fourchan:po", 0), pytest.raises(TimeoutError):
+    with alone(HISTORY, "fourchan:po", recent.lake.store, recent.scratch, 0), pytest.raises(TimeoutError):
         untrack(recent, "fourchan:po", purge=True)
     assert list(chunks) == [], "it is tracked no more"
     assert recent.lake.commits("fourchan") == []

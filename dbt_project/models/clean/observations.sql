@@ -4,10 +4,10 @@
     require_partition_filter=true,
     cluster_by=['source', 'platform', 'community'],
 ) }}
--- An hour is merged when everything else is.
+-- An hour is merged when everything clean is; what marts lack of it stands in changed_hours.
 {%- for model in [
     'posts', 'posts_history', 'post_versions', 'threads', 'threads_history', 'thread_snapshots', 'history_boundary',
-    'author_names', 'authors'
+    'author_names', 'authors', 'changed_hours'
 ] %}
 -- depends_on: {{ ref(model) }}
 {%- endfor %}
