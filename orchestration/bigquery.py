@@ -1,4 +1,4 @@
-"""The warehouse in BigQuery, through `BigQueryResource` and Google's own client: what is asked of it, purged and dropped.
+"""The warehouse in BigQuery, through `BigQueryResource` and Google's own client: what is asked, purged and dropped.
 
 How it is loaded stands in `bigquery_load.py`, how its jobs survive lost answers in `bigquery_jobs.py`.
 """
@@ -52,8 +52,8 @@ class Google(BigQueryResource):
 
 
 class BigQuery(Warehouse):
-    """Datasets `raw`, `staging`, `clean` and `marts` of a project. Its lock keeps apart the processes of one home: runs of
-    several machines are kept apart by Dagster's pool."""
+    """Datasets `raw`, `staging`, `clean` and `marts` of a project. Its lock keeps apart the processes of one home: runs
+    of several machines are kept apart by Dagster's pool."""
 
     kind, target, most_hours = "bigquery", "bigquery", MOST_HOURS
 
@@ -171,8 +171,8 @@ class BigQuery(Warehouse):
             if dropping:
                 self._drop(jobs, platforms, now)
         raise WarehouseError(
-            f"{len(hours)} more hours do not fit: a table of BigQuery has 10,000 partitions at most, and {len(there)} are there "
-            "that are not merged. Transform them first (`threadlake catch-up`), or load fewer hours at once."
+            f"{len(hours)} more hours do not fit: a table of BigQuery has 10,000 partitions at most, and {len(there)} "
+            "are there that are not merged. Transform them first (`threadlake catch-up`), or load fewer hours at once."
         )
 
     def merged(self, since: datetime | None = None, patience: float | None = None) -> set[str]:
@@ -198,8 +198,8 @@ class BigQuery(Warehouse):
                 if self._has(jobs, table, "observations"):
                     told = [parameter("olds", [old for old, _ in pairs]), parameter("news", [new for _, new in pairs])]
                     jobs.sql(
-                        f"update {table}.observations as known set commit_id = fresh.new from (select old, @news[offset(place)] "
-                        "as new from unnest(@olds) as old with offset as place) as fresh "
+                        f"update {table}.observations as known set commit_id = fresh.successor from (select old, "
+                        "@news[offset(place)] as successor from unnest(@olds) as old with offset as place) as fresh "
                         f"where known.hour >= {instant(PAST)} and known.commit_id = fresh.old",
                         _once("rename"),
                         told,

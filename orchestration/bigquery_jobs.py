@@ -1,7 +1,7 @@
 """Jobs of BigQuery that are done once, whatever happens to the answers.
 
-Each has an id made by whoever asks, so a request that is sent again after its answer was lost finds the job it began. A job
-that ended in an error for which nobody can do anything is begun again under another id; any other error is a sentence.
+Each has an id made by whoever asks, so a request that is sent again after its answer was lost finds the job it began. A
+job that ended in an error for which nobody can do anything is begun again under another id; any other is a sentence.
 """
 
 import logging
@@ -151,14 +151,15 @@ def _said(problem: google.GoogleAPICallError, why: str, place: BigQueryPlace) ->
         )
     if isinstance(problem, google.Forbidden):
         return WarehouseError(
-            f"{place} refuses: {text}. Who loads and transforms needs the roles bigquery.dataEditor and bigquery.jobUser."
+            f"{place} refuses: {text}. Who loads and transforms needs the roles bigquery.dataEditor and "
+            "bigquery.jobUser."
         )
     if isinstance(problem, google.NotFound):
         return WarehouseError(f"{place} has it not: {text}.")
     if isinstance(problem, google.BadRequest) and ("does not match" in text or "changed type" in text):
         return WarehouseError(
-            f"A file of the lake has a column of another type than its platform declares today: {text}. Give the new type "
-            "a name of its own in the platform's columns; the lake keeps the values."
+            f"A file of the lake has a column of another type than its platform declares today: {text}. Give the new "
+            "type a name of its own in the platform's columns; the lake keeps the values."
         )
     return QueryError(f"{place} says: {text}.")
 

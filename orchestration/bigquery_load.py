@@ -1,10 +1,11 @@
 """How the raw tables of BigQuery are filled: whole hours, from all files that commits name.
 
-A load job reads all of a table's files into a staging table, and one transaction puts them in their hours' place, whether it
-is one hour or 4,000, for all tables at once. The Parquet files do not hold their hour, which stands in their path, and a
-load job can give that only as a text: `hour=2026-11-22T13` is no TIMESTAMP of BigQuery's. So it cannot load into an hour's
-partition (`table$2026112213`) by itself; and an hour in new files would leave the old ones to be loaded the long way for
-ever. Load jobs are free, so is a DELETE of whole partitions that it names as literals; the INSERT reads the new rows once.
+A load job reads all of a table's files into a staging table, and one transaction puts them in their hours' place,
+whether it is one hour or 4,000, for all tables at once. The Parquet files do not hold their hour, which stands in their
+path, and a load job can give that only as a text: `hour=2026-11-22T13` is no TIMESTAMP of BigQuery's. So it cannot load
+into an hour's partition (`table$2026112213`) by itself; and an hour in new files would leave the old ones to be loaded
+the long way for ever. Load jobs are free, so is a DELETE of whole partitions that it names as literals; the INSERT
+reads the new rows once.
 """
 
 import io
@@ -80,8 +81,8 @@ class Load:
             return None
         if outside := [place for place in places if not place.startswith("gs://")]:
             raise WarehouseError(
-                f"BigQuery reads the lake only where it is in Cloud Storage, and {outside[0]} is not: set THREADLAKE_LAKE to "
-                "gs://BUCKET/PREFIX."
+                f"BigQuery reads the lake only where it is in Cloud Storage, and {outside[0]} is not: set "
+                "THREADLAKE_LAKE to gs://BUCKET/PREFIX."
             )
         name = self._staging(table, [column for column in schema if column.name not in ADDED], "STRING")
         hive = bigquery.HivePartitioningOptions()
@@ -126,7 +127,7 @@ class Load:
             data.seek(0)
             return self.jobs.client.load_table_from_file(
                 data, f"raw.{staged}", job_id=job, location=self.jobs.place.location, job_config=self._config(schema),
-                timeout=REQUEST,
+                size=data.getbuffer().nbytes, timeout=REQUEST,
             )  # fmt: skip
 
         self.jobs.once(begin, job_id("load", "observations", [commit.name for commit in commits], self.attempt))
@@ -151,7 +152,7 @@ class Load:
         return name
 
     def _config(self, schema: Sequence[bigquery.SchemaField]) -> bigquery.LoadJobConfig:
-        parquet = bigquery.ParquetOptions()
+        parquet = bigquery.ParquetOptions()  # type: ignore[no-untyped-call]
         parquet.enable_list_inference = True  # a list is a list, and no record that holds one
         return bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
@@ -183,8 +184,8 @@ def fit(jobs: Jobs, table: str, schema: Sequence[bigquery.SchemaField]) -> None:
         ]
         if changed:
             raise WarehouseError(
-                f"raw.{table} has columns of another type than its platform declares today: {', '.join(changed)}. Give the "
-                "new type a name of its own in the platform's columns; or delete the table, and load the lake again."
+                f"raw.{table} has columns of another type than its platform declares today: {', '.join(changed)}. Give "
+                "the new type a name of its own in the platform's columns; or delete the table, and load all again."
             )
         if new := [column for column in schema if column.name not in known]:
             log.warning("raw.%s gets new columns: %s", table, ", ".join(column.name for column in new))

@@ -98,6 +98,11 @@ class Warehouse(ABC):
     def has(self, schema: str, table: str, patience: float | None = None) -> bool:
         """Whether there is such a table or view; there is none in a warehouse that is not made yet."""
 
+    def portions(self, hours: Sequence[datetime]) -> list[list[datetime]]:
+        """The hours, as many at once as may be loaded and merged."""
+        most = self.most_hours or max(len(hours), 1)
+        return [list(hours[start : start + most]) for start in range(0, len(hours), most)]
+
     # -- loading -----------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -1,7 +1,7 @@
-"""A stand-in for BigQuery on loopback, for tests and the demo: local-bigquery in `.venv-bigquery`, as a process of its own.
+"""A stand-in for BigQuery on loopback, for tests and the demo: local-bigquery, as a process in `.venv-bigquery`.
 
-What it does otherwise than BigQuery is mended in `bigquery_server.py`, and pinned by tests/sandbox/test_bigquery_server.py. It
-reads `gs://bucket/name` as the file `bucket/name` in a folder.
+What it does otherwise than BigQuery is mended in `bigquery_server.py`, and tests/sandbox/test_bigquery_site.py pins it.
+It reads `gs://bucket/name` as the file `bucket/name` in a folder.
 """
 
 import json
@@ -57,7 +57,7 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def served(folder: Path, buckets: Path) -> Iterator[BigQueryServer]:
-    """A server that keeps its tables in `folder` and finds the objects of `gs://` in `buckets`, until the block ends."""
+    """A server that keeps its tables in `folder` and has the objects of `gs://` in `buckets`; ended with the block."""
     if reason := missing():
         raise SystemFailed(reason)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Google's own analyser of SQL, as a process: what would BigQuery say of these statements, over these tables?
 
-It runs in `.venv-bigquery`, as `bigquery_server.py` does. From standard input it takes a JSON object with `tables`, a list
-of columns (name and type) by `project.dataset.table`, temporary ones too, and `scripts`. It prints a JSON list of complaints,
-each a script's number, a statement, and why.
+It runs in `.venv-bigquery`, as `bigquery_server.py` does. From standard input it takes a JSON object with `tables`, a
+list of columns (name and type) by `project.dataset.table`, temporary ones too, and `scripts`. It prints a JSON list of
+complaints, each a script's number, a statement, and why.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 import wasmtime
 
 
-class _Cached(wasmtime.Config):
+class _Cached(wasmtime.Config):  # type: ignore[misc]
     """Compiled once a machine, not once a process: 1 s instead of 12."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The process that stands in for BigQuery: local-bigquery 0.4.0, with what it must do as BigQuery does, mended at its start.
+"""The process that stands in for BigQuery: local-bigquery 0.4.0, mended at its start to do as BigQuery does.
 
 It runs in `.venv-bigquery`, an environment of its own, and knows nothing of this project. `bigquery.py` starts it.
 """
@@ -36,11 +36,11 @@ _compile = importlib.machinery.SourceFileLoader.source_to_code
 def _source_to_code(self: Any, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:
     if self.name in LATER_SYNTAX:
         data = LATER_SYNTAX[self.name](bytes(data).decode()).encode()
-    return _compile(self, data, path, _optimize=_optimize)  # type: ignore[call-arg]
+    return _compile(self, data, path, _optimize=_optimize)
 
 
 if sys.version_info < (3, 13):
-    importlib.machinery.SourceFileLoader.source_to_code = _source_to_code  # type: ignore[method-assign, assignment]
+    importlib.machinery.SourceFileLoader.source_to_code = _source_to_code  # type: ignore[method-assign]
 
 from local_bigquery.catalog import metadata, tables  # noqa: E402
 from local_bigquery.engine.database import quote  # noqa: E402
@@ -71,8 +71,8 @@ _check = rules._check
 
 
 def check(tree: Any, table: Any, is_target: bool) -> None:
-    """Who deletes or updates rows of a table that requires a filter must name its partitions, too: the server looks only at
-    what is read."""
+    """Who deletes or updates rows of a table that requires a filter must name its partitions, too: the server looks
+    only at what is read."""
     if isinstance(tree, exp.Delete | exp.Update) and table in tree.this.find_all(exp.Table):
         stored = metadata.load(Table, table.catalog, table.db, table.name) or Table()
         where = tree.args.get("where")

@@ -9,9 +9,10 @@ posts as (
     where
         {%- if only_changed() %}
         {{ narrowed(ref('posts'), in_partitions('known.created_hour', changed_hours_of('posts'))) }}
-        and
+        {%- else %}
+        {{ every_partition('known.created_hour') }}
         {%- endif %}
-        {{ local_day('created_at') }} >= {{ day_before(13) }}
+        and {{ local_day('created_at') }} >= {{ day_before(13) }}
 
 ),
 
