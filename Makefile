@@ -28,8 +28,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	.venv-terraform/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-terraform.lock
 	touch $@
 
-demo: .venv/dev ## crawl an invented world with everything real, and show what was made
-	$(BIN)/python -m sandbox.demo
+demo: .venv/dev $(if $(filter bigquery,$(WAREHOUSE)),.venv-bigquery/ready) ## crawl an invented world with everything real, and show what was made
+	$(BIN)/python -m sandbox.demo $(WAREHOUSE)
 
 up: .venv/dev ## Dagster with its schedules on, tracking communities.toml
 	$(BIN)/threadlake up

@@ -96,6 +96,7 @@ class Both:
         column = PARTITIONS.get(table)
         everywhere = f" where {column} >= timestamp '1970-01-01 00:00:00+00'" if column else ""
         there = self.cloud.warehouse.query(f"select {', '.join(kinds)} from clean.{table}{everywhere}").rows
+        lists = [kind.startswith("ARRAY") for kind in kinds.values()]
         # BigQuery has no missing list: it stores an empty one
         mine, theirs = (
             sorted(
