@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,8 @@ def test_the_image_has_what_it_runs_and_nothing_else() -> None:
     ignored = (PROJECT / ".dockerignore").read_text().splitlines()
     assert ignored[0] == "*" and {line[1:] for line in ignored if line.startswith("!")} == set(copied)
     assert all((PROJECT / name).exists() for name in copied)
+    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert {name.partition(".")[0] for name in packages} - {"sandbox"} <= set(copied)  # a sandbox is for trying out
     assert re.search(r"^USER 10001$", DOCKERFILE, re.M) and "--require-hashes" in DOCKERFILE
     for name in ("deploy/dagster.yaml", "deploy/workspace.yaml", "deploy/threadlake"):
         assert (PROJECT / name).exists()
@@ -78,6 +81,15 @@ def test_the_deployed_instance_is_the_laptops_but_for_its_places() -> None:
     assert {k: v for k, v in laptop.items() if k not in places} == {
         k: v for k, v in deployed.items() if k not in places
     }
+
+
+def test_alerts_look_for_what_dagster_prints() -> None:
+    """That a run which fails prints its line is shown by tests/orchestration/test_cloud_run.py."""
+    from dagster._scheduler import scheduler
+
+    alerts = (PROJECT / "terraform" / "alerts.tf").read_text()
+    assert "Completed scheduled launch of run" in alerts
+    assert "Completed scheduled launch of run" in Path(scheduler.__file__).read_text()
 
 
 def test_the_machine_of_terraform_runs_what_compose_runs() -> None:
