@@ -3,6 +3,7 @@
 Assets and the command line both call these; what they add is only where the outcome is shown.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -18,12 +19,17 @@ from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
 from orchestration.dbt import Dbt, DbtError, explain, failed
+from orchestration.duckdb_file import DuckDBFile
+from orchestration.publish import Publication, publish
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.warehouse import Loaded, Warehouse, warehouse_of
 
 if TYPE_CHECKING:
     from extractors.http import Http
+    from orchestration.search_index import Indexed
+
+log = logging.getLogger(__name__)
 
 
 def make_platforms(settings: Settings) -> tuple[Platform, ...]:
@@ -150,6 +156,21 @@ class Pipeline:
         chosen = self.platforms if platforms is None else platforms
         return self.warehouse.load(self.lake, chosen, hours, self.settings.now())
 
+    def publish(self) -> Publication | None:
+        """Let readers see, and find, what the warehouse holds now; those of a warehouse that many may open see it
+        anyway."""
+        if not isinstance(self.warehouse, DuckDBFile):
+            return None
+        published = publish(self.warehouse, self.settings.published, self.settings.now())
+        log.info("%s", self.index())
+        return published
+
+    def index(self, rebuild: bool = False) -> "Indexed":
+        """Let the search index follow what is published; with `rebuild` make it anew."""
+        from orchestration.search_index import update
+
+        return update(self.settings.published, self.settings.search_index, rebuild)
+
     def wanted(self, platform: Platform, everything: bool = True) -> list[datetime]:
         """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
         return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
@@ -173,6 +194,8 @@ class Pipeline:
             nodes = self.dbt.build((), self.settings.now(), ["authors"], variables={"whole": True})
             if broken := failed(nodes):
                 raise DbtError(explain(broken))
+        if rows:
+            self.publish()
         return Purged(len(gone), rows)
 
     def polled(self, platform: Platform) -> list[Community]:

@@ -418,11 +418,11 @@ def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(
     assert list((tmp_path / "scratch").iterdir()) == [], "what a killed process leaves behind"
     for pile, marks in added.items():
         assert pile in piles
-        groups = list(piles.read(pile))
+        groups = list(piles.take(pile))
         assert [mark for group in groups for mark in group["mark"].to_pylist()] == marks
         assert max(group.nbytes for group in groups) < 20_000
-    piles.drop(0)
-    assert 0 not in piles and list(piles.read(0)) == [] and list(piles.read(99)) == []
+        assert pile not in piles and list(piles.take(pile)) == []
+    assert list(piles.take(99)) == []
     piles.close()
 
 
