@@ -49,8 +49,8 @@ Machine = Callable[[str], tuple[Gcs, Path]]
 
 @pytest.fixture
 def machine(server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A store and a scratch folder; leases end after a second."""
-    monkeypatch.setattr(lease, "SECONDS", 1.0)
+    """A store and a scratch folder; leases end after two seconds."""
+    monkeypatch.setattr(lease, "SECONDS", 2.0)
     monkeypatch.setattr(lease, "RENEWED", 0.2)
     monkeypatch.setattr(lease, "SKEW", 0.0)
     monkeypatch.setattr(lease, "LOOK", 0.02)
@@ -78,7 +78,7 @@ def test_one_at_a_time_on_one_machine_whatever_the_store(tmp_path: Path, machine
 def test_one_at_a_time_on_several_machines(machine: Machine) -> None:
     a, b = machine("a"), machine("b")
     with alone(READING, KEY, *a, 0):
-        time.sleep(1.5)  # longer than a lease lasts without a word
+        time.sleep(2.5)  # longer than a lease lasts without a word
         with pytest.raises(filelock.Timeout), alone(READING, KEY, *b, 0.05):
             pass
         assert is_done(READING, [KEY], *b) and not is_done(READING, ["other"], *b)
@@ -195,7 +195,7 @@ def test_whoever_cannot_reach_the_bucket_loses_it_and_takes_nothing_back(
     a, b = machine("a"), machine("b")
     with alone(READING, KEY, *a, 0):
         server.faults.add(Fault("503", method="POST", untouched=True))
-        time.sleep(1.5)
+        time.sleep(2.5)
         server.faults.clear()
         with alone(READING, KEY, *b, 5):
             time.sleep(1.0)
