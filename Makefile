@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo up test test-long bench lint lock chromium terraform terraform-schema clean
+.PHONY: demo up screenshots test test-long bench lint lock chromium terraform terraform-schema clean
 
 .venv/dev: requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
@@ -26,6 +26,9 @@ demo: .venv/dev ## crawl an invented world with everything real, and show what w
 
 up: .venv/dev ## Dagster with its schedules on, tracking communities.toml
 	$(BIN)/threadlake up
+
+screenshots: .venv/dev chromium ## every page of what the demo left, light, dark and on a phone
+	THREADLAKE_HOME=.data/demo THREADLAKE_CLOCK=.data/demo/clock $(BIN)/python -m dashboard.screenshots .data/pictures
 
 lint: .venv/dev
 	$(BIN)/ruff format --check

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
 import filelock
 import pyarrow as pa
@@ -23,6 +22,7 @@ import pyarrow as pa
 from extractors.errors import CrawlError
 from extractors.http import Http
 from extractors.lake import Commit, Lake, Observation, Receipt
+from extractors.locks import READING, alone
 from extractors.platform import HOUR, Community, Entity, Page, Platform, Row, State, Window, floor_hour
 from extractors.records import ENTITIES, Columns
 from extractors.spool import MOST, Spool
@@ -71,7 +71,7 @@ def crawl(
     moments = (clock() + timedelta(microseconds=number) for number in count())
     while waiting:
         with ExitStack() as stack:
-            mine = [one for one in waiting if _locked(stack, scratch, one)]
+            mine = [one for one in waiting if _locked(stack, lake, scratch, one)]
             if only_tracked:
                 waiting = [one for one in waiting if lake.is_tracked(one.key)]
             if late := not mine and time.monotonic() >= until:
@@ -298,24 +298,13 @@ class Reader:
         return replace(receipt, complete=complete, error=None if complete else self._error, note=self._note)
 
 
-def _locked(stack: ExitStack, scratch: Path, community: Community) -> bool:
+def _locked(stack: ExitStack, lake: Lake, scratch: Path, community: Community) -> bool:
     """Whether nobody else reads it; then nobody else does until the stack ends."""
     try:
-        stack.enter_context(reading_lock(scratch, community.key, GLANCE))
+        stack.enter_context(alone(READING, community.key, lake.store, scratch, GLANCE))
         return True
     except filelock.Timeout:
         return False
-
-
-def reading_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
-    """Held by whoever reads the community; `patience` in seconds."""
-    return community_lock(scratch / "reading", key, patience)
-
-
-def community_lock(folder: Path, key: str, patience: float) -> filelock.BaseFileLock:
-    """One of a community's locks: each kind has a folder; `patience` in seconds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(folder / f"{quote(key, safe=':')}.lock", timeout=patience, thread_local=False)
 
 
 def _order(item: str) -> tuple[int, str]:

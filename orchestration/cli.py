@@ -16,6 +16,7 @@ from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
 from orchestration.warehouse import QueryError, WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
+RESTORED_AT_ONCE = 720  # hours: a month, so that one that is killed goes on with the next
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,11 +62,16 @@ def _parser() -> argparse.ArgumentParser:
             "--until", metavar="TIME", help="the hour after the last one; default: now, the open hour too"
         )
 
-    up = command("up", _up, "run Dagster: its UI, its daemon and the schedules, until Ctrl-C")
+    up = command("up", _up, "run Dagster and the dashboard: UI, daemon, schedules and pages, until Ctrl-C")
     up.add_argument("--port", type=int, default=3000, help="of the UI on this machine (3000)")
     up.add_argument("--communities", type=Path, default=PROJECT / "communities.toml", help="whom to track")
+    up.add_argument("--dashboard-port", type=int, help="of the pages (THREADLAKE_DASHBOARD_PORT, 3001)")
+    up.add_argument("--no-dashboard", action="store_true", help="start without the pages")
     up.add_argument("--no-schedules", action="store_true", help="start with the schedules off")
     up.add_argument("--code", default="orchestration.code_location", help=argparse.SUPPRESS)
+
+    dashboard = command("dashboard", _dashboard, "serve the pages and their JSON API, until Ctrl-C; `up` does it too")
+    dashboard.add_argument("--port", type=int, help="on this machine (THREADLAKE_DASHBOARD_PORT, 3001)")
 
     for name, run, text in (
         ("crawl", _crawl, "read hours of one platform, or all, into the lake"),
@@ -82,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         hours(command(name, run, text))
     command("catch-up", _catch_up, "crawl, load and transform all that is missing, as the schedules would")
 
+    restore = command(
+        "restore", _restore, "load and transform what the lake has and the warehouse lacks; asks no platform"
+    )
+    restore.add_argument(
+        "--since", metavar="TIME", help="only hours from then on, where older rows are deleted from the lake"
+    )
+
     query = command("query", _query, "ask the warehouse; waits while a run has it")
     query.add_argument("sql", help='such as "select community, count(*) from clean.all_posts group by all"')
     track = command("track", _track, "ask a platform about a community, and track it from now on")
@@ -97,7 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
     exports.add_argument("place", type=_place, help="a file, a folder with exports at any depth, or gs://bucket/prefix")
     command("status", _status, "show what is in lake and warehouse")
+    command("docs", _docs, "write a page with every table, its columns and where they come from")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
+    index = command("index", _index, "let the search index follow what is published; each transform does it")
+    index.add_argument("--rebuild", action="store_true", help="make it anew, from nothing")
     command("sweep", _sweep, "delete what is in the lake's folders and no commit names")
     cost = command("cost", _cost, "estimate what a month on Google Cloud costs, by line")
     cost.add_argument("--communities", type=int, default=20, help="who is tracked (20)")
@@ -170,6 +186,7 @@ def _build(pipeline: Pipeline, hours: Sequence[datetime]) -> int:
     if broken := failed(nodes):
         raise DbtError(explain(broken))
     print(f"dbt: {len(nodes)} models and tests for {len(hours)} hours")
+    pipeline.publish()
     return 0
 
 
@@ -190,6 +207,18 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
         return 0
     pipeline.load(hours)
     return _build(pipeline, hours)
+
+
+def _restore(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    hours = pipeline.unmerged(parse_hour(options.since, "--since") if options.since else None)
+    for i in range(0, len(hours), RESTORED_AT_ONCE):
+        some = hours[i : i + RESTORED_AT_ONCE]
+        print(f"{some[0]:%Y-%m-%dT%H} to {some[-1]:%Y-%m-%dT%H}: {len(some)} of {len(hours)} hours", flush=True)
+        pipeline.load(some)
+        _build(pipeline, some)
+    if not hours:
+        print("The lake has nothing that the clean tables lack.")
+    return 0
 
 
 def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -255,13 +284,29 @@ def _status(pipeline: Pipeline, options: argparse.Namespace) -> None:
     print(status(pipeline))
 
 
+def _docs(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    pipeline.dbt.prepare()
+    print(pipeline.dbt.docs())
+
+
 def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
     from orchestration.communities import track_file
     from orchestration.supervisor import Supervisor
 
     track_file(pipeline, options.communities)
     pipeline.dbt.prepare()
-    Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules).run()
+    dashboard = None if options.no_dashboard else options.dashboard_port or pipeline.settings.dashboard_port
+    Supervisor(pipeline.settings, options.port, options.code, not options.no_schedules, dashboard).run()
+
+
+def _dashboard(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    from dashboard.app import serve  # the one place that knows of it: it is a command as the others are
+
+    serve(pipeline, options.port or pipeline.settings.dashboard_port)
+
+
+def _index(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    print(pipeline.index(options.rebuild))
 
 
 def _recover(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -3,8 +3,9 @@
 Assets and the command line both call these; what they add is only where the outcome is shown.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -13,18 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from extractors.history import Progress
 from extractors.lake import Commit, Lake, Tracked
+from extractors.locks import HISTORY, READING, REWRITING, alone
 from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
 from orchestration.dbt import Dbt, DbtError, explain, failed
+from orchestration.duckdb_file import DuckDBFile
+from orchestration.publish import Publication, publish
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.warehouse import Loaded, Warehouse, warehouse_of
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from extractors.http import Http
+    from orchestration.search_index import Indexed
+
+log = logging.getLogger(__name__)
 
 
 def make_platforms(settings: Settings) -> tuple[Platform, ...]:
@@ -150,24 +155,36 @@ class Pipeline:
         chosen = self.platforms if platforms is None else platforms
         return self.warehouse.load(self.lake, chosen, hours, self.settings.now())
 
+    def publish(self) -> Publication | None:
+        """Let readers see, and find, what the warehouse holds now; those of a warehouse that many may open see it
+        anyway."""
+        if not isinstance(self.warehouse, DuckDBFile):
+            return None
+        published = publish(self.warehouse, self.settings.published, self.settings.now())
+        log.info("%s", self.index())
+        return published
+
+    def index(self, rebuild: bool = False) -> "Indexed":
+        """Let the search index follow what is published; with `rebuild` make it anew."""
+        from orchestration.search_index import update
+
+        return update(self.settings.published, self.settings.search_index, rebuild)
+
     def wanted(self, platform: Platform, everything: bool = True) -> list[datetime]:
         """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
         return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
 
-    def rewriting(self, platform: Platform) -> "BaseFileLock":
+    def rewriting(self, platform: Platform) -> AbstractContextManager[None]:
         """Held by whoever rewrites the commits of a platform: two at once could give one commit two successors."""
-        from filelock import FileLock
-
-        return FileLock(self.scratch / f"rewriting-{platform.name}.lock", thread_local=False)
+        return alone(REWRITING, platform.name, self.lake.store, self.scratch)
 
     def purge(self, key: str) -> "Purged":
         """Take a community out of lake, states and warehouse. Doing it again finishes what a kill left half done.
         Waits for the runs that read it; whoever waits for it to end then finds it untracked."""
-        from extractors.crawl import PATIENCE, reading_lock
-        from extractors.history import history_lock
+        from extractors.crawl import PATIENCE
 
         platform = self.platform(key.partition(":")[0])
-        past, present = history_lock(self.scratch, key, PATIENCE), reading_lock(self.scratch, key, PATIENCE)
+        past, present = (alone(what, key, self.lake.store, self.scratch, PATIENCE) for what in (HISTORY, READING))
         with past, present, self.rewriting(platform):
             gone = {old.name: new.name if new else None for old, new in self.lake.purge(platform.name, key)}
         rows, authors = self.warehouse.purge(key, gone)
@@ -176,6 +193,8 @@ class Pipeline:
             nodes = self.dbt.build((), self.settings.now(), ["authors"], variables={"whole": True})
             if broken := failed(nodes):
                 raise DbtError(explain(broken))
+        if rows:
+            self.publish()
         return Purged(len(gone), rows)
 
     def polled(self, platform: Platform) -> list[Community]:

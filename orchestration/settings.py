@@ -55,6 +55,10 @@ class Settings:
     clock_file: Path | None = None
     contact: str = "an unnamed operator"
     keep_runs_days: int = 30
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: int = 3001
+    dashboard_rate: int = 20
+    dashboard_token: str | None = field(default=None, repr=False)
     time_zone: str = "UTC"
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +92,10 @@ class Settings:
             clock_file=clock_file,
             contact=get("CONTACT") or cls.contact,
             keep_runs_days=get.number("KEEP_RUNS_DAYS", cls.keep_runs_days),
+            dashboard_host=get("DASHBOARD_HOST") or cls.dashboard_host,
+            dashboard_port=get.number("DASHBOARD_PORT", cls.dashboard_port),
+            dashboard_rate=get.number("DASHBOARD_RATE", cls.dashboard_rate),
+            dashboard_token=get("DASHBOARD_TOKEN") or None,
             time_zone=get.time_zone("TIMEZONE", cls.time_zone),
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
@@ -109,6 +117,21 @@ class Settings:
     @property
     def dbt_target(self) -> Path:
         return self.home / "dbt"
+
+    @property
+    def published(self) -> Path:
+        """Where what readers see is put, in files that nobody writes any more."""
+        return self.home / "published"
+
+    @property
+    def search_index(self) -> Path:
+        """Where the index is that search on this machine asks."""
+        return self.home / "search"
+
+    @property
+    def dashboard_token_file(self) -> Path:
+        """The token is here where the environment has none."""
+        return self.home / "dashboard-token"
 
     @property
     def locks(self) -> Path:

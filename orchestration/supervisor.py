@@ -1,4 +1,4 @@
-"""`threadlake up`: code server, daemon and web server as children of one process that ends them all."""
+"""`threadlake up`: code server, daemon, web server and dashboard as children of one process that ends them all."""
 
 import logging
 import signal
@@ -30,12 +30,13 @@ class SupervisorError(Exception):
 
 @dataclass
 class Supervisor:
-    """The three children. `code`: the module whose `defs` they serve."""
+    """The children. `code`: the module whose `defs` they serve; `dashboard`: its port, None for none."""
 
     settings: Settings
     port: int = 3000
     code: str = CODE
     schedules: bool = True
+    dashboard: int | None = None
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -47,11 +48,14 @@ class Supervisor:
             folder = write_instance(self.settings)
             with DagsterInstance.from_config(str(folder)) as instance:
                 print(recover(self.settings, instance), flush=True)
-            if _taken(self.port):
-                raise SupervisorError(f"Port {self.port} is taken: choose another with --port.")
+            for port, option in ((self.port, "--port"), (self.dashboard, "--dashboard-port")):
+                if port and _taken(port):
+                    raise SupervisorError(f"Port {port} is taken: choose another with {option}.")
             try:
                 self._start()
                 print(f"Dagster is at http://127.0.0.1:{self.port}; its logs are in {self.logs}.", flush=True)
+                if self.dashboard:
+                    print(f"The dashboard is at http://{self.settings.dashboard_host}:{self.dashboard}.", flush=True)
                 self._watch()
             except KeyboardInterrupt:
                 print("Ending …", flush=True)
@@ -75,7 +79,13 @@ class Supervisor:
         self._spawn("daemon", [sys.executable, "-m", "orchestration.daemon", "run", *target])
         web = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(self.port)]
         self._spawn("web", [*web, *target, "--uvicorn-log-level", "warning"])
+        if self.dashboard:
+            command = [sys.executable, "-m", "orchestration.cli", "dashboard", "--port", str(self.dashboard)]
+            self._spawn("dashboard", command)
         self._wait_for(socket.AF_INET, ("127.0.0.1", self.port), "web server")
+        if self.dashboard:
+            host = self.settings.dashboard_host
+            self._wait_for(socket.AF_INET, ("127.0.0.1" if host == "0.0.0.0" else host, self.dashboard), "dashboard")
 
     def _spawn(self, name: str, command: Sequence[str]) -> None:
         env = environment(self.settings) | {f"{PREFIX}SCHEDULES": "on" if self.schedules else "off"}
@@ -111,7 +121,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End the daemon first, so that nothing new begins, then the runs, then what served them."""
-        for name in ("daemon", "web"):
+        for name in ("daemon", "web", "dashboard"):
             end(self._processes(name), GRACE)
         end(self._processes("code")[1:], GRACE)
         end(self._processes("code"), 1.0)  # it has nothing left to finish, and would wait for its open streams

@@ -67,7 +67,9 @@ def transform_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefiniti
             if check and check in context.selected_asset_check_keys and node.status != "skipped":
                 yield _verdict(check, node)
         if broken := failed(nodes):
-            raise dg.Failure(explain(broken))
+            raise dg.Failure(explain(broken))  # and readers keep what they had: it is whole
+        if published := pipeline.publish():
+            context.log.info("Published %s", published)
 
     return transform
 

@@ -53,6 +53,8 @@ def upkeep_job(pipeline: Pipeline) -> dg.JobDefinition:
         nodes = pipeline.dbt.build((), pipeline.settings.now(), (), context.run_id, TABLES_TESTED)
         if broken := failed(nodes):
             raise dg.Failure(explain(broken))
+        if published := pipeline.publish():
+            context.log.info("Published %s", published)
 
     @dg.job(executor_def=dg.in_process_executor, description="Daily sweeping, and the tests of whole tables.")
     def upkeep() -> None:

@@ -5,14 +5,18 @@ one less, hours one by one, and at the end what lake and warehouse hold. Nothing
 operator's morning.
 """
 
+import json
 import shlex
 import shutil
 import time
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from sandbox.discord_world import GUILD
-from sandbox.running import SystemFailed, served, set_clock, system
+from sandbox.running import SystemFailed, free_port, served, set_clock, system
 
 HOUR = timedelta(hours=1)
 COMMUNITIES = (
@@ -41,6 +45,15 @@ QUESTIONS = {
         group by platform, instance, thread_id, t.community, t.title, t.text
         qualify row_number() over (partition by platform order by count(*) desc) = 1
         order by replies desc""",
+    "Which words are new, or more frequent than in the week before?": """
+        select community, word, posts, posts_before from marts.trending_words where trend_rank <= 2
+        order by community, trend_rank""",
+    "Who answers whom most?": """
+        select community, a.author_name as who, b.author_name as whom, quotes, round(intensity, 2) as intensity
+        from marts.quote_graph g join marts.posters a using (platform, instance, community, author_id)
+        join clean.authors b on b.platform = g.platform and b.instance = g.instance and b.author_id = g.quoted_author_id
+        where g.author_id <> g.quoted_author_id
+        qualify row_number() over (partition by community order by quotes desc, who) = 1 order by community""",
     "What was rewritten, and how does it end now?": """
         select community, post_id, left(min_by(text, first_seen_at), 40) as first,
                right(max_by(text, first_seen_at), 50) as end_now
@@ -64,10 +77,11 @@ def _main() -> None:
     start = now - timedelta(days=DAYS)
     first, *_ = single = [now - HOUR * (SINGLE_HOURS - i) for i in range(SINGLE_HOURS)]
     people = start - timedelta(days=PAST)
+    port = free_port()
     _say("Starting five platforms' servers on loopback, and Dagster: code server, daemon, UI")
     with (
         served(HOME, people, first + HOUR / 10, hours=(PAST + DAYS + 1) * 24, scale=SCALE) as url,
-        system(HOME, url, start, COMMUNITIES) as dagster,
+        system(HOME, url, start, COMMUNITIES, port) as dagster,
     ):
         _say(f"{DAYS} days of an invented world are at {url}; Dagster is at {dagster.url}")
         _say("Somebody adds one more community, and a run begins to read its past")
@@ -87,6 +101,8 @@ def _main() -> None:
         _say("What there is now")
         _command("communities")
         _show()
+        _say("And what people see of it")
+        _pages(f"http://127.0.0.1:{port}")
         _say("Ending Dagster")
     _say(f"Done in {time.monotonic() - began:.0f} s.")
     env = f"THREADLAKE_HOME={HOME}"
@@ -95,7 +111,8 @@ Look further (all of it stays in {HOME}):
 
   {env} .venv/bin/threadlake query "select * from clean.all_posts limit 5"
   {env} .venv/bin/threadlake status
-  {env} .venv/bin/threadlake up --no-schedules      the runs, assets and plots in Dagster's UI
+  {env} .venv/bin/threadlake up --no-schedules      the runs, assets and plots in Dagster's UI, and the pages
+  {env} .venv/bin/threadlake dashboard              the pages alone
   find {HOME}/lake -name '*.parquet' | head         the lake itself
 
 `make up` does the same for the real communities in communities.toml.""")
@@ -122,6 +139,37 @@ def _show() -> None:
         found = pipeline.warehouse.query(query, patience=30)
         print(f"\n{question}\n\n{table(found.columns, found.rows)}")
     print()
+
+
+def _pages(url: str) -> None:
+    """The addresses of the dashboard and what they hold, as a program reads it there."""
+
+    def ask(path: str) -> Any:
+        with urllib.request.urlopen(f"{url}/api{path}", timeout=30) as answer:
+            return json.load(answer)
+
+    from orchestration.show import table
+
+    day, tables = ask("/overview"), ask("/")["tables"]
+    busiest, poster, word = (
+        day["threads"][0],
+        ask("/posters?limit=1")["rows"][0],
+        ask("/trending-words?limit=1")["rows"],
+    )
+    where = [quote(busiest[name], safe="/") for name in ("platform", "instance", "thread_id")]
+    who = [quote(poster[name], safe="/") for name in ("platform", "instance", "author_id")]
+    pages = {
+        "/": f"{sum(one['posts'] for one in day['communities'])} posts in 24 hours, what trends, what is stale",
+        f"/c/{busiest['community']}": "a community: its hours, threads, posters and posts",
+        f"/t/{'/'.join(where)}": f"its busiest thread as a tree: {busiest['posts']} posts in 24 hours",
+        f"/u/{'/'.join(who)}": f"who wrote most: {poster['posts']} posts, {poster['threads']} threads begun",
+        "/statistics": f"{sum(one['there'] for one in tables)} tables with charts, CSV and JSON",
+        "/search": f"all posts by their words, such as {word[0]['word']!r}" if word else "all posts by their words",
+        "/communities": "who is tracked; the token to add one is in the home's dashboard-token",
+        "/coverage": "which hours of which community were read, which not",
+        "/api/": "all of it as JSON, described by /api/openapi.json",
+    }
+    print(f"\n{table(['page', 'what it holds'], [[url + path, what] for path, what in pages.items()])}\n")
 
 
 def _say(text: str) -> None:

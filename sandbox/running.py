@@ -67,9 +67,11 @@ def served(home: Path, start: datetime, now: datetime, hours: int, scale: float 
 
 
 @contextmanager
-def system(home: Path, via: str, start: datetime, communities: Sequence[str]) -> Iterator["Dagster"]:
-    """`threadlake up` without schedules, tracking these communities, until the block ends; also the environment of
-    this process is theirs from now on. Raises SystemFailed."""
+def system(
+    home: Path, via: str, start: datetime, communities: Sequence[str], dashboard: int | None = None
+) -> Iterator["Dagster"]:
+    """`threadlake up` without schedules, tracking these communities, until the block ends; with the dashboard where its
+    port is named. Also the environment of this process is theirs from now on. Raises SystemFailed."""
     os.environ |= {
         "THREADLAKE_HOME": str(home),
         "THREADLAKE_VIA": via,
@@ -81,6 +83,7 @@ def system(home: Path, via: str, start: datetime, communities: Sequence[str]) ->
     listed, port = home / "communities.toml", free_port()
     listed.write_text(f"communities = {json.dumps(communities)}\n")
     command = [sys.executable, "-m", "orchestration.cli", "up", "--no-schedules", "--port", str(port)]
+    command += ["--dashboard-port", str(dashboard)] if dashboard else ["--no-dashboard"]
     with (home / "up.log").open("w") as log:
         process = subprocess.Popen([*command, "--communities", str(listed)], stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -39,6 +39,7 @@ def up(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
             "-m",
             "orchestration.cli",
             "up",
+            "--no-dashboard",
             "--port",
             str(free_port()),
             "--communities",

@@ -96,7 +96,16 @@ class System:
 
     def up(self, *arguments: str) -> None:
         communities = self.home / "communities.toml"
-        command = [sys.executable, "-m", "orchestration.cli", "up", "--port", str(self.port), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "orchestration.cli",
+            "up",
+            "--port",
+            str(self.port),
+            "--no-dashboard",
+            *arguments,
+        ]
         command += ["--code", "tests.orchestration.fake_location", "--communities", str(communities)]
         with (self.home / "up.log").open("ab") as log:
             self.process = subprocess.Popen(

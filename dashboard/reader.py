@@ -1,0 +1,120 @@
+"""How the application asks the warehouse: one method, and a word for the state it answers from.
+
+A second warehouse is a second class here. The SQL of the pages is what both of them understand, with `$name` for a
+value; what no dialect shares does not belong in it.
+"""
+
+import re
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.publish import current
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = "1GB"
+THREADS = 2
+TRIES = 5  # to open what the pointer names, while publications follow one another
+
+Row = dict[str, Any]
+
+
+class NothingPublished(Exception):
+    """No transform has ended yet; the sentence says what to do."""
+
+
+class Reader(ABC):
+    """Answers queries from one whole state of the warehouse."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Another word whenever the answers may be others. Costs next to nothing."""
+
+    @abstractmethod
+    def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        """The rows, times in UTC. `values` may name more than the statement asks for."""
+
+    @abstractmethod
+    def names(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[str]:
+        """The columns that a statement yields, without running it."""
+
+    @abstractmethod
+    def columns(self, relation: str) -> Sequence[str]:
+        """The columns of a table such as `marts.domains`; none where there is no such table."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    path: Path
+    connection: "duckdb.DuckDBPyConnection"
+    relations: Mapping[str, Sequence[str]]
+    described: dict[str, Sequence[str]] = field(default_factory=dict)
+
+
+class PublishedReader(Reader):
+    """The published DuckDB file. A new one is opened as soon as the pointer names it; who still asks the old one
+    keeps it until they have their answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._opened: _Opened | None = None
+
+    def version(self) -> str:
+        return self._latest().path.stem
+
+    def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        asked = set(re.findall(r"\$(\w+)", sql))
+        with self._latest().connection.cursor() as cursor:
+            found = cursor.execute(sql, {name: value for name, value in (values or {}).items() if name in asked})
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def names(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[str]:
+        described = self._latest().described
+        if sql not in described:
+            described[sql] = [row["column_name"] for row in self.query(f"describe {sql}", values)]
+        return described[sql]
+
+    def columns(self, relation: str) -> Sequence[str]:
+        return self._latest().relations.get(relation, ())
+
+    def _latest(self) -> _Opened:
+        for attempt in range(TRIES):
+            path = current(self._folder)
+            if path is None:
+                raise NothingPublished("Nothing was transformed yet: the first run of `threadlake up` publishes it.")
+            with self._lock:
+                if self._opened is not None and self._opened.path == path:
+                    return self._opened
+                try:
+                    self._opened = _open(path)
+                    return self._opened
+                except FileNotFoundError:
+                    if attempt + 1 == TRIES:
+                        raise
+        raise AssertionError
+
+
+def _open(path: Path) -> _Opened:
+    """Raises FileNotFoundError where the next publication has replaced it meanwhile."""
+    import duckdb
+
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        connection = duckdb.connect(path, read_only=True, config={"memory_limit": MEMORY, "threads": THREADS})
+    except duckdb.IOException as problem:
+        raise FileNotFoundError(path) from problem
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_external_access = false")
+    found = connection.execute(
+        "select schema_name || '.' || table_name, list(column_name order by column_index) "
+        "from duckdb_columns() where database_name = current_database() group by 1"
+    ).fetchall()
+    return _Opened(path, connection, dict(found))
