@@ -93,7 +93,8 @@ class Recent:
         """Record a request and return 0, or return the seconds to wait before asking again."""
         self.set_clock(now)
         span = pace.span
-        self.sent = [(at, count) for at, count in self.sent if at + span > now]
+        fresh = next((i for i, (at, _) in enumerate(self.sent) if at + span > now), len(self.sent))
+        del self.sent[:fresh]
         if now < self.not_before:
             return self.not_before - now
         excess = sum(count for _, count in self.sent) - pace.requests
@@ -187,8 +188,9 @@ class Gate:
         machines: "Turn | None" = None,
     ) -> None:
         self._patience, self._machines = patience, machines
-        self._folder = locks / re.sub(r"[^a-z0-9.-]", "_", host.lower())
-        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = locks / re.sub(r"[^a-z0-9.-]", "_", host.lower())
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = str(folder)  # a Path makes a new one of each name, three times a request
         self._now = now
         self._turn = threading.Lock()
 
@@ -270,7 +272,7 @@ class Gate:
 
     def _wait_for(self, names: list[str], stop: threading.Event) -> int:
         """Lock any one of these files; its open handle is the lock."""
-        first = random.randrange(len(names))
+        first = random.randrange(len(names)) if len(names) > 1 else 0
         while True:
             for name in names[first:] + names[:first]:
                 handle = self._open(name)
@@ -283,7 +285,7 @@ class Gate:
             _check(stop)
 
     def _open(self, name: str) -> int:
-        return os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o666)
+        return os.open(f"{self._folder}/{name}", os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def _check(stop: threading.Event) -> None:
