@@ -59,7 +59,17 @@ THREADS = View(
     order="-last_activity_at",
     filters=(PLATFORM, Filter("instance", "instance = $instance"), COMMUNITY, AUTHOR, SINCE, UNTIL, DELETED),
     needs=("clean.all_threads",),
-    hidden=("platform", "instance", "author_id", "url", "is_closed", "is_pinned", "is_archived", "view_count"),
+    hidden=(
+        "platform",
+        "instance",
+        "thread_id",
+        "author_id",
+        "url",
+        "is_closed",
+        "is_pinned",
+        "is_archived",
+        "view_count",
+    ),
 )
 
 VERSIONS_OF_POSTS = View(
