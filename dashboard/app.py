@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from dashboard import api, charts, old_api, pages
+from dashboard.followed import Followed
 from dashboard.guard import Attempts, Keys, RateLimit, SecurityHeaders, Validators
 from dashboard.problems import problem
 from dashboard.reader import NothingPublished, PublishedReader, Reader
@@ -39,6 +40,7 @@ class Parts:
     pipeline: Pipeline
     reader: Reader
     searcher: Searcher
+    followed: Followed
     keys: Keys
     attempts: Attempts
 
@@ -57,7 +59,12 @@ def make_app(pipeline: Pipeline, reader: Reader | None = None) -> FastAPI:
         lifespan=_warm,
     )
     app.state.parts = Parts(
-        pipeline, reader, IndexSearcher(settings.search_index, reader), Keys(token_of(settings)), Attempts()
+        pipeline,
+        reader,
+        IndexSearcher(settings.search_index, reader),
+        Followed(pipeline, reader),
+        Keys(token_of(settings)),
+        Attempts(),
     )
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(api.router(), prefix="/api")
