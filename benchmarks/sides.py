@@ -199,6 +199,7 @@ def main() -> None:
         import dlt.destinations.impl.filesystem.filesystem
         import dlt.sources.rest_api  # noqa: F401
     more = {} if options.in_flight is None else {"in_flight": options.in_flight}
+    pa.array([0])  # imports pandas where it is installed, 0.2 s
     cpu, began = time.process_time(), time.perf_counter()
     posts = SIDES[options.side](options.platform, options.server, options.out, **more)
     seconds = time.perf_counter() - began

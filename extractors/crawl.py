@@ -1,27 +1,29 @@
 """One crawl: some communities of one platform over one window, hour by hour, newest first, into the lake.
 
-Each community is a generator of pages; an hour is committed when all of them have reached it. So a crash loses one
-hour at the most, and one community that fails takes no other with it.
+Each community is a generator of pages; an hour is committed when all of them have reached it, while the next one is
+read. So a crash loses one hour at the most, but for what was read while it was written, and one community that fails
+takes no other with it.
 """
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
 import filelock
 import pyarrow as pa
 
 from extractors.errors import CrawlError
 from extractors.http import Http
-from extractors.lake import Commit, Lake, Receipt
-from extractors.platform import Community, Entity, Page, Platform, Row, State, Window
+from extractors.lake import Commit, Lake, Observation, Receipt
+from extractors.locks import READING, alone
+from extractors.platform import HOUR, Community, Entity, Page, Platform, Row, State, Window, floor_hour
 from extractors.records import ENTITIES, Columns
 from extractors.spool import MOST, Spool
 from extractors.store import StoreError
@@ -29,6 +31,8 @@ from extractors.usage import Usage
 
 log = logging.getLogger(__name__)
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 50 MB more (measured 2026-11-23)
+# Records are trees, which are freed without a search for cycles: that took a tenth of a crawl (measured 2026-11-24).
+gc.set_threshold(50_000, 10, 10)
 AT_ONCE = 8
 """Communities read at the same time; their hosts' limits hold all the same."""
 LONG = 1000
@@ -67,7 +71,7 @@ def crawl(
     moments = (clock() + timedelta(microseconds=number) for number in count())
     while waiting:
         with ExitStack() as stack:
-            mine = [one for one in waiting if _locked(stack, scratch, one)]
+            mine = [one for one in waiting if _locked(stack, lake, scratch, one)]
             if only_tracked:
                 waiting = [one for one in waiting if lake.is_tracked(one.key)]
             if late := not mine and time.monotonic() >= until:
@@ -88,6 +92,8 @@ def _crawl(about: "Crawl", moments: Iterator[datetime]) -> Iterator[Commit]:
         by_turn = [stack.enter_context(Reader(about, community)) for community in about.communities]
         readers = sorted(by_turn, key=lambda reader: reader.community)
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix=platform.name))
+        writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
+        written: Future[Commit] | None = None
         hours = window.hours
         for number, hour in enumerate(hours):
             last = hour == window.start
@@ -96,26 +102,35 @@ def _crawl(about: "Crawl", moments: Iterator[datetime]) -> Iterator[Commit]:
                 pass
             if number and not any(reader.has_news(hour, last, long=len(hours) > LONG) for reader in readers):
                 continue
+            if written:
+                yield written.result()
             observation = lake.observe(platform.name, hour, next(moments), about.run_id)
-            for entity in ENTITIES:
-                observation.write(entity, (part for reader in readers for part in reader.spool(hour, entity)))
-            receipts = {}
-            for reader in readers:
-                state = reader.state(hour, last)
-                name = observation.state(reader.community, state) if state is not None else None
-                receipts[reader.community.key] = replace(reader.receipt(hour), state=name)
-            commit = observation.commit(receipts)
-            for reader in readers:
-                reader.drop(hour)
-            log.debug(
-                "%s %s: %d rows, %d of %d hours",
-                platform.name,
-                f"{hour:%Y-%m-%dT%H}",
-                commit.rows,
-                number + 1,
-                len(hours),
-            )
-            yield commit
+            written = writer.submit(_write, observation, [reader.give(hour, last) for reader in readers])
+        if written:
+            yield written.result()
+
+
+def _write(observation: Observation, read: "Sequence[Read]") -> Commit:
+    """Commit an hour. The next one is read meanwhile: the disk and Parquet take no part of Python's time."""
+    for entity in ENTITIES:
+        observation.write(entity, (table for one in read for table in one.tables[entity]))
+    receipts = {}
+    for one in read:
+        name = observation.state(one.community, one.state) if one.state is not None else None
+        receipts[one.community.key] = replace(one.receipt, state=name)
+    commit = observation.commit(receipts)
+    log.debug("%s %s: %d rows", commit.platform, f"{commit.hour:%Y-%m-%dT%H}", commit.rows)
+    return commit
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of one community in one hour."""
+
+    community: Community
+    tables: Mapping[Entity, Iterable[pa.Table]]
+    receipt: Receipt
+    state: State | None
 
 
 @dataclass(frozen=True)
@@ -198,12 +213,7 @@ class Reader:
 
     def _take(self, page: Page, hour: datetime) -> None:
         for entity, some in page.rows.items():
-            oldest = hour == self._window.start  # then nothing is left for a later one
-            by_hour: dict[datetime, list[Row]] = {hour: some} if oldest and some else {}
-            for row in () if oldest else some:
-                mine = row.created_at.replace(minute=0, second=0, microsecond=0) if row.created_at else hour
-                by_hour.setdefault(mine if mine in self._window and mine <= hour else hour, []).append(row)
-            for mine, part in by_hour.items():
+            for mine, part in self._by_hour(some, hour).items():
                 page.quarantined |= self._count(mine, entity, part, self._columns(mine, entity).add(part))
         if sum(len(some) for some in self._waiting.values()) >= ROWS or self._bytes_waiting() >= BYTES:
             for key in list(self._waiting):
@@ -214,6 +224,18 @@ class Reader:
             self._states[page.reached or self._window.start] = page.state
         if page.reached is not None:
             self._reached = page.reached
+
+    def _by_hour(self, rows: list[Row], hour: datetime) -> dict[datetime, list[Row]]:
+        """The hours with whose commits they come: that of their creation, if it is still to be read, else `hour`."""
+        start, end = self._window.start, hour + HOUR
+        # at the window's start nothing is left for a later hour; else most pages are of one
+        if hour == start or all(row.created_at is None or hour <= row.created_at < end for row in rows):
+            return {hour: rows} if rows else {}
+        found: dict[datetime, list[Row]] = {}
+        for row in rows:
+            later = row.created_at is not None and start <= row.created_at < hour
+            found.setdefault(floor_hour(row.created_at) if row.created_at and later else hour, []).append(row)
+        return found
 
     def _columns(self, hour: datetime, entity: Entity) -> Columns:
         key = (hour, entity)
@@ -249,19 +271,25 @@ class Reader:
         """Whether there is anything to say of the hour: whether it was read, rows, a state, an error not yet told."""
         told = self._error is None or self._error_told
         rows = any((hour, entity) in self._spool or (hour, entity) in self._waiting for entity in ENTITIES)
-        return not long or rows or not told or self.state(hour, last) is not None
+        return not long or rows or not told or self._state(hour, last) is not None
 
-    def spool(self, hour: datetime, entity: Entity) -> Iterable[pa.Table]:
-        self._convert(hour, entity)
-        return self._spool.read((hour, entity))
+    def give(self, hour: datetime, last: bool) -> Read:
+        """What is to be committed of an hour, which is forgotten here."""
+        for entity in ENTITIES:
+            self._convert(hour, entity)
+        tables = {entity: self._spool.take((hour, entity)) for entity in ENTITIES}
+        read = Read(self.community, tables, self._receipt(hour), self._state(hour, last))
+        self._receipts.pop(hour, None)
+        self._states.pop(hour, None)
+        return read
 
-    def state(self, hour: datetime, last: bool) -> State | None:
+    def _state(self, hour: datetime, last: bool) -> State | None:
         """What to remember with this hour's commit; of a whole community only with the last, when all is committed."""
         if self._platform.memory == "community":
             return self._states.get(self._window.start) if last else None
         return self._states.get(hour)
 
-    def receipt(self, hour: datetime) -> Receipt:
+    def _receipt(self, hour: datetime) -> Receipt:
         complete = self._reached <= hour
         self._error_told = self._error_told or not complete
         used = self._http.stats.total()
@@ -269,32 +297,14 @@ class Reader:
         receipt = self._receipts.get(hour, Receipt(self.community.instance)).charged(usage)
         return replace(receipt, complete=complete, error=None if complete else self._error, note=self._note)
 
-    def drop(self, hour: datetime) -> None:
-        """Forget what is committed."""
-        for entity in ENTITIES:
-            self._spool.drop((hour, entity))
-        self._receipts.pop(hour, None)
-        self._states.pop(hour, None)
 
-
-def _locked(stack: ExitStack, scratch: Path, community: Community) -> bool:
+def _locked(stack: ExitStack, lake: Lake, scratch: Path, community: Community) -> bool:
     """Whether nobody else reads it; then nobody else does until the stack ends."""
     try:
-        stack.enter_context(reading_lock(scratch, community.key, GLANCE))
+        stack.enter_context(alone(READING, community.key, lake.store, scratch, GLANCE))
         return True
     except filelock.Timeout:
         return False
-
-
-def reading_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
-    """Held by whoever reads the community; `patience` in seconds."""
-    return community_lock(scratch / "reading", key, patience)
-
-
-def community_lock(folder: Path, key: str, patience: float) -> filelock.BaseFileLock:
-    """One of a community's locks: each kind has a folder; `patience` in seconds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(folder / f"{quote(key, safe=':')}.lock", timeout=patience, thread_local=False)
 
 
 def _order(item: str) -> tuple[int, str]:

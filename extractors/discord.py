@@ -23,6 +23,7 @@ from extractors.discord_api import (
     WITH_MESSAGES,
     Api,
     Closed,
+    born,
     created_at,
     id_at,
 )
@@ -57,8 +58,6 @@ STRINGS = (
 )
 INTEGERS = "type flags position reference_type reaction_count"
 BOOLEANS = "author_bot pinned tts mention_everyone"
-AUTHOR = [(f"author_{name}", name) for name in ("id", "username", "global_name", "avatar", "discriminator", "bot")]
-REFERENCE = [(f"reference_{name}", name) for name in ("message_id", "channel_id", "guild_id", "type")]
 PINNED = 1 << 1  # a flag of a forum's thread
 THREAD_STRINGS = "id guild_id parent_id owner_id name topic last_message_id"
 THREAD_INTEGERS = "type flags message_count member_count total_message_sent rate_limit_per_user auto_archive_duration"
@@ -132,18 +131,27 @@ class Discord(Platform):
                 "pinned": bool(int(record.get("flags") or 0) & PINNED),
             }
             return Parsed(record["id"], None, created, {**record, **(record.get("thread_metadata") or {}), **more})
-        created_at(record["channel_id"])
-        author, reference = record["author"], record.get("message_reference") or {}
+        born(record["channel_id"])
+        author, reference, reactions = record["author"], record.get("message_reference"), record.get("reactions")
         fields = {
             **record,
-            **{column: author.get(name) for column, name in AUTHOR},
-            **{column: reference.get(name) for column, name in REFERENCE},
-            "author_created_at": created_at(author["id"]).isoformat(),
+            "author_id": author["id"],
+            "author_username": author.get("username"),
+            "author_global_name": author.get("global_name"),
+            "author_avatar": author.get("avatar"),
+            "author_discriminator": author.get("discriminator"),
+            "author_bot": author.get("bot"),
+            "author_created_at": born(author["id"]),
             "guild_id": community.name.partition("/")[0],
-            "reaction_count": sum(reaction["count"] for reaction in record.get("reactions") or []),
+            "reaction_count": sum(reaction["count"] for reaction in reactions) if reactions else 0,
             "attachment_ids": discord_text.files(record),
             "started_thread_id": (record.get("thread") or {}).get("id"),
         }
+        if reference:
+            fields["reference_message_id"] = reference.get("message_id")
+            fields["reference_channel_id"] = reference.get("channel_id")
+            fields["reference_guild_id"] = reference.get("guild_id")
+            fields["reference_type"] = reference.get("type")
         return Parsed(record["channel_id"], record["id"], created, fields)
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from extractors.errors import Malformed, NotFound, Refused
 from extractors.http import Http, Response
@@ -55,6 +56,12 @@ def created_at(snowflake: str) -> datetime:
     if type(snowflake) is not str or not snowflake.isdecimal():
         raise ValueError(f"expected an id, got {snowflake!r}")
     return FIRST + timedelta(milliseconds=int(snowflake) >> 22)
+
+
+@lru_cache(4096)  # of authors and channels, who come again and again
+def born(snowflake: str) -> str:
+    """When an id was given, in ISO 8601. Raises ValueError for what is no id."""
+    return created_at(snowflake).isoformat()
 
 
 def headers(token: str) -> dict[str, str]:

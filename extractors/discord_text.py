@@ -53,15 +53,18 @@ def _said(record: Record) -> Iterator[str]:
 
 
 def _with_forwards(record: Record) -> list[Record]:
-    return [record, *(snapshot["message"] for snapshot in record.get("message_snapshots") or [])]
+    snapshots = record.get("message_snapshots")
+    return [record, *(snapshot["message"] for snapshot in snapshots)] if snapshots else [record]
 
 
 def _ids(record: Record, name: str) -> list[str]:
-    return [item["id"] for item in record.get(name) or []]
+    items = record.get(name)
+    return [item["id"] for item in items] if items else []
 
 
 def _cards(record: Record) -> list[Any]:
-    rich = [embed for embed in record.get("embeds") or [] if embed.get("type", "rich") == "rich"]
+    embeds = record.get("embeds")
+    rich = [embed for embed in embeds if embed.get("type", "rich") == "rich"] if embeds else []
     return [[embed.get("title"), embed.get("description"), embed.get("fields")] for embed in rich]
 
 

@@ -138,14 +138,13 @@ class Discourse(Platform):
                 if created >= window.end:
                     edge = above
                 # a post with a borrowed date stands among those of another hour, whose readings will not list it
-                mine = floor_hour(created) == hour or str(record["id"]) in reading
+                mine = hour <= created < hour + HOUR or str(record["id"]) in reading
                 if not mine and created not in window:
                     continue
-                row = self.row("posts", community, record, pages.observed_at)
                 if not mine or reading.changed(
                     str(record["id"]), created, _fingerprint(record), record["topic_id"], record["post_number"]
                 ):
-                    page.posts.append(row)
+                    page.posts.append(self.row("posts", community, record, pages.observed_at))
                     topics.touch(record, created)
             if pages.ended or (len(fresh) > 1 and max(times[-2:]) < window.start):
                 break

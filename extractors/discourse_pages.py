@@ -115,15 +115,15 @@ class Pages:
 
 
 def _usable(record: object) -> bool:
-    if not isinstance(record, dict):
-        return False
     try:
-        instant(record["created_at"])
-    except (LookupError, TypeError, ValueError):
+        return (  # in one expression: it is asked of every record
+            isinstance(record, dict)
+            and type(record["id"]) is type(record["topic_id"]) is type(record["post_number"]) is int
+            and isinstance(record["created_at"], str)
+            and bool(instant(record["created_at"]))
+        )
+    except (LookupError, ValueError):
         return False
-    return isinstance(record["created_at"], str) and all(
-        type(record.get(name)) is int for name in ("id", "topic_id", "post_number")
-    )
 
 
 def created_of(record: Record) -> datetime:

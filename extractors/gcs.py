@@ -9,9 +9,10 @@ import errno
 import os
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -39,6 +40,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
+from extractors.lease import is_free, lease
 from extractors.store import LAST, Bucket, Exists, Store, StoreError
 
 PATIENCE = 120.0
@@ -53,6 +55,8 @@ AT_ONCE = 16
 WRITES = "writes"
 """The metadata's name for the writes that made an object, newest first."""
 WRITES_KEPT = 8
+OWNER = "owner"
+"""The metadata's name for the machine that holds a lease."""
 TRIES = 3
 """How often an object is sent or fetched anew that was damaged on its way, or whose upload cannot go on."""
 NO_BUCKET = "bucket does not exist"
@@ -192,38 +196,64 @@ class Gcs(Store):
                     f"{self.location(name)} is there already: another run wrote it first; nothing was changed"
                 ) from problem
 
-    def _put(self, name: str, file: BinaryIO, size: int, marks: Sequence[str], generation: int) -> None:
-        """Write what replaces `generation`, 0 for nothing. Raises PreconditionFailed where that is not there any more;
-        not because of this very write, whose answer was lost."""
+    def _put(
+        self, name: str, file: BinaryIO, size: int, marks: Sequence[str], generation: int, owner: str | None = None
+    ) -> int:
+        """Write what replaces `generation`, 0 for nothing; its own generation. Raises PreconditionFailed where that is
+        not there any more; not because of this very write, whose answer was lost."""
         checksum = _checksum(file)
         for left in reversed(range(TRIES)):
             file.seek(0)
             blob = self._blob(name, CHUNK)
-            blob.metadata = {WRITES: " ".join(marks)}
+            blob.metadata = {WRITES: " ".join(marks)} | ({OWNER: owner} if owner else {})
             blob.crc32c = checksum
             try:
                 blob.upload_from_file(
                     file, size=size, if_generation_match=generation, checksum="crc32c", **self._options
                 )
-                return
+                return int(blob.generation)
             except (PreconditionFailed, RetryError):
-                if marks[0] in _marks(self._find(name)):
-                    return
+                if (found := self._find(name)) and marks[0] in _marks(found):
+                    return int(found.generation)
                 raise
             except (GoogleAPICallError, DataCorruption, ValueError) as problem:
                 # damaged on its way, or the upload is forgotten, or (ValueError) less of a chunk was kept than sent,
                 # which the library cannot go on from
                 if not left or getattr(problem, "code", 400) not in (400, 404, 410):
                     raise
+        raise AssertionError
 
     def delete(self, name: str) -> None:
         # what somebody writes at the same time, stays: a deletion that is tried again must not take it
         if found := self._find(name):
-            with suppress(FileNotFoundError, PreconditionFailed), explained(self.place, name):
-                self._blob(name).delete(if_generation_match=found.generation, **self._options)
+            self.delete_if(name, found.generation)
+
+    def delete_if(self, name: str, generation: int) -> None:
+        """Delete it if nobody has written it since."""
+        with suppress(FileNotFoundError, PreconditionFailed), explained(self.place, name):
+            self._blob(name).delete(if_generation_match=generation, **self._options)
 
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
         yield from ()
+
+    # -- leases ------------------------------------------------------------------------------------------------
+
+    def lease(self, name: str, owner: str, patience: float) -> AbstractContextManager[None]:
+        return lease(self, name, owner, patience)
+
+    def leased(self, folder: str, owner: str) -> Collection[str]:
+        held = (_leased(blob) for blob in self._listed(folder, "", LAST, "name,updated,generation,metadata"))
+        return {one.name.removeprefix(self._prefix) for one in held if one.owner != owner and not is_free(one.updated)}
+
+    def find_lease(self, name: str) -> "Leased | None":
+        found = self._find(name)
+        return _leased(found) if found else None
+
+    def swap(self, name: str, generation: int, owner: str) -> int | None:
+        """Write a lease if it is still of this generation, 0 if nobody wrote it; the new one, None if it is not."""
+        with suppress(PreconditionFailed), explained(self.place):
+            return self._put(name, BytesIO(), 0, [uuid4().hex], generation, owner)
+        return None
 
     def _find(self, name: str) -> Blob | None:
         with explained(self.place, name):
@@ -231,6 +261,20 @@ class Gcs(Store):
 
     def _blob(self, name: str, chunk: int | None = None) -> Blob:
         return self._bucket.blob(self._prefix + name, chunk_size=chunk)
+
+
+@dataclass(frozen=True)
+class Leased:
+    """Who holds a lease, since when by Google's clock, in Unix seconds."""
+
+    name: str
+    owner: str
+    updated: float
+    generation: int
+
+
+def _leased(blob: Blob) -> Leased:
+    return Leased(blob.name, (blob.metadata or {}).get(OWNER, ""), blob.updated.timestamp(), int(blob.generation))
 
 
 def _marks(blob: Blob | None) -> list[str]:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import filelock
 
-from extractors.crawl import community_lock, reading_lock
 from extractors.errors import CrawlError
 from extractors.http import Http
 from extractors.lake import Commit, Lake, Receipt
+from extractors.locks import HISTORY, READING, alone, is_done
 from extractors.platform import Community, Page, Platform, State, floor_hour, instant
 from extractors.records import Columns, entities
 from extractors.store import StoreError
@@ -104,7 +104,7 @@ def history(
     `only_tracked`: also ends when it is tracked no more. Raises StoreError where the lake cannot be used.
     """
     try:
-        with history_lock(scratch, community.key, 0):
+        with alone(HISTORY, community.key, lake.store, scratch, 0):
             before = progress(lake, community)
             if before is None or before.finished or since < instant(before.since):
                 before = Progress(since.isoformat(), clock().isoformat())
@@ -118,11 +118,6 @@ def history(
             log.warning("%s: it is tracked no more; its past is not read on", community.key)
     except filelock.Timeout:
         log.warning("%s: another run is reading its past", community.key)
-
-
-def history_lock(scratch: Path, key: str, patience: float) -> filelock.BaseFileLock:
-    """Held by whoever reads the community's past; `patience` in seconds."""
-    return community_lock(scratch / "history", key, patience)
 
 
 class _Run:
@@ -199,17 +194,10 @@ class _Run:
         while time.monotonic() - self._looked >= LOOK_SECONDS and time.monotonic() < self._until:
             tracked = self._lake.tracked(self._platform.name)
             peers = [one.key for one in tracked if one.community.host == self._community.host]
-            if not any(self._is_read(key) for key in {self._community.key, *peers}):
+            if not is_done(READING, {self._community.key, *peers}, self._lake.store, self._scratch):
                 self._looked = time.monotonic()
                 return
             time.sleep(0.5)
-
-    def _is_read(self, key: str) -> bool:
-        try:
-            with reading_lock(self._scratch, key, 0):
-                return False
-        except filelock.Timeout:
-            return True
 
     def _take(self, page: Page) -> None:
         for entity, some in page.rows.items():

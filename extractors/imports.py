@@ -90,7 +90,7 @@ def _import(export: Export, run_id: str, lake: Lake, platform: Discord, scratch:
         hour = floor_hour(export.observed_at.astimezone(UTC))
         observation = lake.observe(platform.name, hour, export.observed_at, run_id)
         for entity in SPOOLED:
-            observation.write(entity, spool.read(entity))
+            observation.write(entity, spool.take(entity))
         receipt = Receipt(
             community.instance, complete=not export.warning, error=export.warning or None,
             threads=1, posts=export.count, parse_errors=errors, source="export",

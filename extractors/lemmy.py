@@ -54,7 +54,6 @@ COUNTERS = frozenset((
     "newest_comment_time_necro_at", "hot_rank", "hot_rank_active", "controversy_rank", "scaled_rank", "report_count",
     "unresolved_report_count",
 ))  # fmt: skip
-CREATOR = [(f"creator_{name}", name) for name in ("name", "display_name", "avatar", "bio", "bot_account", "banned")]
 PEOPLE = "creator_name creator_display_name creator_actor_id creator_avatar creator_bio"
 THREAD_STRINGS = f"name url body ap_id thumbnail_url embed_title embed_description alt_text {PEOPLE}"
 THREAD_INTEGERS = "id creator_id community_id language_id comments score upvotes downvotes"
@@ -132,8 +131,8 @@ class Lemmy(Platform):
                 self._vanished(instance, feeds, reading, threads, page)
                 page.threads += threads.rows(hour, window.end >= floor_hour(instance.observed_at) - HOUR)
                 yield page
-                bad = {key for key, item in reading.items.items() if page.quarantined & {item[2], key}}
-                reading.forget(bad)
+                if page.quarantined:
+                    reading.forget([key for key, item in reading.items.items() if page.quarantined & {item[2], key}])
                 named = {{"p": "post", "c": "comment"}[kind]: mark for kind, mark in marks.items() if mark is not None}
                 keep = reading.items or hour in states
                 yield Page(reached=hour, state={"marks": named, "items": reading.items} if keep else None)
@@ -207,17 +206,23 @@ class Lemmy(Platform):
         thread, id = (own["post_id"] if kind == "comment" else own["id"]), own["id"]
         if type(id) is not int or type(thread) is not int:
             raise ValueError(f"id: expected a whole number, got {own['id']!r}")
-        fields: Record = {**record.get("counts", {}), **own}
-        fields["newest_comment_time"] = zoned(fields.get("newest_comment_time"))
-        fields["updated"] = zoned(own.get("updated"))
         creator = record.get("creator") or {}
-        for column, name in CREATOR:
-            fields[column] = creator.get(name)
-        fields["creator_actor_id"] = creator.get("actor_id") or creator.get("ap_id")
-        fields["creator_published"] = zoned(creator.get("published") or creator.get("published_at"))
-        if "creator_banned" in record:  # 1.0 says it beside the person
-            fields["creator_banned"] = record["creator_banned"]
-        fields["creator_is_moderator"] = record.get("creator_is_moderator")
+        fields: Record = {
+            **record.get("counts", {}),
+            **own,
+            "updated": zoned(own.get("updated")),
+            "creator_name": creator.get("name"),
+            "creator_display_name": creator.get("display_name"),
+            "creator_actor_id": creator.get("actor_id") or creator.get("ap_id"),
+            "creator_avatar": creator.get("avatar"),
+            "creator_bio": creator.get("bio"),
+            "creator_bot_account": creator.get("bot_account"),
+            # 1.0 says it beside the person
+            "creator_banned": record.get("creator_banned", creator.get("banned")),
+            "creator_published": zoned(creator.get("published") or creator.get("published_at")),
+            "creator_is_moderator": record.get("creator_is_moderator"),
+        }
+        fields["newest_comment_time"] = zoned(fields.get("newest_comment_time"))
         if kind == "comment":
             path = own["path"].split(".")
             fields |= {"depth": len(path) - 1, "parent_id": int(path[-2]) or None, "name": None, "thread": str(thread)}
@@ -254,8 +259,9 @@ def _all(feed: Feed, window: Window, mark: Mark) -> Iterator[Item]:
 def changed(reading: Reading, item: Item) -> bool:
     """Remember the item; whether its row must be written."""
     own = item.record["post" if item.key[0] == "p" else "comment"]
-    fingerprint = digest({name: value for name, value in own.items() if name not in COUNTERS})
-    return reading.changed(item.key, item.created, fingerprint, item.thread)
+    if not COUNTERS.isdisjoint(own):  # 1.0, where they do not stand beside
+        own = {name: value for name, value in own.items() if name not in COUNTERS}
+    return reading.changed(item.key, item.created, digest(own), item.thread)
 
 
 def _community_of(own: Record, host: str) -> Community:

@@ -113,6 +113,6 @@ def utc(value: object) -> datetime:
 
 def zoned(value: object) -> object:
     """A time as it came; up to 0.18 without its zone, which is UTC."""
-    if not isinstance(value, str) or value.endswith("Z") or ZONE.search(value):
+    if not isinstance(value, str) or value[-1:] == "Z" or ZONE.search(value):
         return value
     return f"{value}Z"

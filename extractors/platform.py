@@ -124,7 +124,8 @@ class Page:
 
     `reached`: everything created in `[reached, window.end)` that the platform still has is now yielded.
     `state`: what the next reading must know; of the hour `reached` where memory is "hour", else of the community,
-    yielded with the last page. `note`: what the platform no longer has, in a sentence.
+    yielded with the last page. It is written while the crawl goes on, so it must not change any more. `note`: what the
+    platform no longer has, in a sentence.
     `progress`: of a history: how much of it is done, of how much, in whatever the platform counts.
     `quarantined`: set by the crawl before it asks for the next page: ids of rows that did not fit their types. What
     was read of them must not count as known, so that they are read again.

@@ -135,9 +135,9 @@ class Typing:
     def __init__(self, own: pa.Schema) -> None:
         self._own = own
         # times are strings until the columns are cast
-        self._read = [f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in own]
-        self._times = [field for field in own if pa.types.is_timestamp(field.type)]
-        self._wholes = {field.name for field in own if pa.types.is_integer(field.type)}
+        self._read = pa.struct([f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in own])
+        self._times = [(i, field.type) for i, field in enumerate(own) if pa.types.is_timestamp(field.type)]
+        self._wholes = [field.name for field in own if pa.types.is_integer(field.type)]
 
     def convert(self, records: Sequence[Record], errors: list[str | None]) -> pa.StructArray:
         """The records' own columns; one that does not fit is left empty, and its error set."""
@@ -160,14 +160,12 @@ class Typing:
         return [array.cast(f.type) for f, array in zip(self._own, pa.concat_arrays(pages).flatten(), strict=True)]
 
     def _strictly(self, records: Sequence[Record]) -> pa.StructArray:
-        for record in records:
-            if float in map(type, record.values()):  # Arrow would truncate it silently
-                fractions = {name for name, value in record.items() if type(value) is float}
-                if not self._wholes.isdisjoint(fractions):
-                    raise pa.ArrowInvalid("a fraction where a whole number is declared")
-        made = pa.array(records, pa.struct(self._read))
-        for field in self._times:
-            made.field(field.name).cast(field.type)
+        for name in self._wholes:
+            if float in map(type, [record.get(name) for record in records]):  # Arrow would truncate it silently
+                raise pa.ArrowInvalid("a fraction where a whole number is declared")
+        made = pa.array(records, self._read)
+        for i, kind in self._times:
+            made.field(i).cast(kind)
         return made
 
     def _misfit(self, record: Record) -> str:

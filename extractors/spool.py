@@ -1,7 +1,9 @@
 """Arrow tables waiting for their commit: in memory while they are few, in an unnamed file beyond that."""
 
+import io
+import os
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -53,35 +55,53 @@ class Spool:
         with pa.ipc.new_stream(self._file, tables[0].schema) as writer:
             for table in tables:
                 writer.write_table(table)
+        self._file.flush()
         self._spilled[pile].append(begin)
 
-    def read(self, pile: Hashable) -> Iterator[pa.Table]:
-        """What a pile holds, in tables of about `GROUP` bytes; none where nothing was added."""
-        group: list[pa.Table] = []
-        size = 0
-        for table in self._tables(pile):
-            group.append(table)
-            size += table.nbytes
-            if size >= GROUP:
-                yield pa.concat_tables(group)
-                group, size = [], 0
-        if group:
-            yield pa.concat_tables(group)
+    def take(self, pile: Hashable) -> Iterator[pa.Table]:
+        """What a pile held, in tables of about `GROUP` bytes; none where nothing was added. It holds nothing more, and
+        another thread may read the tables while other piles grow.
+        """
+        self._sizes.pop(pile, None)
+        return _grouped(self._tables(self._spilled.pop(pile, ()), self._held.pop(pile, ())))
 
-    def _tables(self, pile: Hashable) -> Iterator[pa.Table]:
-        for begin in self._spilled.get(pile, ()):
+    def _tables(self, spilled: Sequence[int], held: Sequence[pa.Table]) -> Iterator[pa.Table]:
+        for begin in spilled:
             assert self._file is not None
-            self._file.seek(begin)
-            with pa.ipc.open_stream(self._file) as reader:
+            with pa.ipc.open_stream(_From(self._file, begin)) as reader:
                 for batch in reader:
                     yield pa.Table.from_batches([batch])
-        yield from self._held.get(pile, ())
-
-    def drop(self, pile: Hashable) -> None:
-        for part in (self._held, self._sizes, self._spilled):
-            part.pop(pile, None)
+        yield from held
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
         self._held.clear()
+
+
+class _From(io.RawIOBase):
+    """A file from some place on, read without moving it: somebody else may be writing at its end."""
+
+    def __init__(self, file: IO[bytes], at: int) -> None:
+        self._descriptor, self._at = file.fileno(), at
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = os.pread(self._descriptor, size, self._at)
+        self._at += len(data)
+        return data
+
+
+def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    group: list[pa.Table] = []
+    size = 0
+    for table in tables:
+        group.append(table)
+        size += table.nbytes
+        if size >= GROUP:
+            yield pa.concat_tables(group)
+            group, size = [], 0
+    if group:
+        yield pa.concat_tables(group)

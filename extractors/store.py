@@ -7,8 +7,8 @@ import errno
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -99,6 +99,14 @@ class Store(ABC):
         """When it was created, in Unix seconds. Raises FileNotFoundError."""
 
     @abstractmethod
+    def lease(self, name: str, owner: str, patience: float) -> AbstractContextManager[None]:
+        """Held inside by this machine alone, the `owner`, of all that share the store. Raises TimeoutError."""
+
+    @abstractmethod
+    def leased(self, folder: str, owner: str) -> Collection[str]:
+        """The names of the leases there that other machines than `owner` hold."""
+
+    @abstractmethod
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
         """Delete halves of objects that a crash left there before then, at any depth; their names."""
 
@@ -187,6 +195,12 @@ class Folder(Store):
 
     def modified(self, name: str) -> float:
         return (self.root / name).stat().st_mtime
+
+    def lease(self, name: str, owner: str, patience: float) -> AbstractContextManager[None]:
+        return nullcontext()  # a folder is one machine's, whose locks are files
+
+    def leased(self, folder: str, owner: str) -> Collection[str]:
+        return ()
 
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
         for path in (self.root / folder).rglob(f"{TEMPORARY}*"):

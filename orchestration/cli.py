@@ -16,6 +16,7 @@ from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
 from orchestration.warehouse import QueryError, WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
+RESTORED_AT_ONCE = 720  # hours: a month, so that one that is killed goes on with the next
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         hours(command(name, run, text))
     command("catch-up", _catch_up, "crawl, load and transform all that is missing, as the schedules would")
 
+    restore = command(
+        "restore", _restore, "load and transform what the lake has and the warehouse lacks; asks no platform"
+    )
+    restore.add_argument(
+        "--since", metavar="TIME", help="only hours from then on, where older rows are deleted from the lake"
+    )
+
     query = command("query", _query, "ask the warehouse; waits while a run has it")
     query.add_argument("sql", help='such as "select community, count(*) from clean.all_posts group by all"')
     track = command("track", _track, "ask a platform about a community, and track it from now on")
@@ -102,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     exports = command("import", _import, "read DiscordChatExporter's JSON files into lake and warehouse, each once")
     exports.add_argument("place", type=_place, help="a file, a folder with exports at any depth, or gs://bucket/prefix")
     command("status", _status, "show what is in lake and warehouse")
+    command("docs", _docs, "write a page with every table, its columns and where they come from")
     command("recover", _recover, "put right what a crash of everything left; `up` does it by itself")
     index = command("index", _index, "let the search index follow what is published; each transform does it")
     index.add_argument("--rebuild", action="store_true", help="make it anew, from nothing")
@@ -200,6 +209,18 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
     return _build(pipeline, hours)
 
 
+def _restore(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    hours = pipeline.unmerged(parse_hour(options.since, "--since") if options.since else None)
+    for i in range(0, len(hours), RESTORED_AT_ONCE):
+        some = hours[i : i + RESTORED_AT_ONCE]
+        print(f"{some[0]:%Y-%m-%dT%H} to {some[-1]:%Y-%m-%dT%H}: {len(some)} of {len(hours)} hours", flush=True)
+        pipeline.load(some)
+        _build(pipeline, some)
+    if not hours:
+        print("The lake has nothing that the clean tables lack.")
+    return 0
+
+
 def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
     from orchestration.imports import import_exports
 
@@ -261,6 +282,11 @@ def _status(pipeline: Pipeline, options: argparse.Namespace) -> None:
     from orchestration.show import status
 
     print(status(pipeline))
+
+
+def _docs(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    pipeline.dbt.prepare()
+    print(pipeline.dbt.docs())
 
 
 def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -102,14 +102,24 @@ class Dbt:
                 arguments += ["--exclude", DAILY]
         if select:
             arguments += ["--select", *select]
+        with self.warehouse.alone():
+            return self._invoke(arguments, self.settings.dbt_target / "runs" / run_id[:8], self._parsed())
+
+    def docs(self) -> Path:
+        """Write what is known of every table and column, and where it comes from, as one page; return its place."""
+        target = self.settings.dbt_target / "docs"
+        with self.warehouse.alone():
+            self._invoke(["docs", "generate", "--static"], target, self._parsed())
+        return target / "static_index.html"
+
+    def _parsed(self) -> "Manifest":
         from dbt.contracts.graph.manifest import Manifest
         from dbt.parser.manifest import extended_mashumuro_decoder
 
         packed = (self.settings.dbt_target / "partial_parse.msgpack").read_bytes()
         manifest: Manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
         manifest.build_flat_graph()  # type: ignore[no-untyped-call]
-        with self.warehouse.alone():
-            return self._invoke(arguments, self.settings.dbt_target / "runs" / run_id[:8], manifest)
+        return manifest
 
     def _invoke(self, arguments: list[str], target: Path, manifest: "Manifest | None") -> list[Node]:
         from dbt.adapters.factory import cleanup_connections, reset_adapters

@@ -5,7 +5,7 @@ Assets and the command line both call these; what they add is only where the out
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from extractors.history import Progress
 from extractors.lake import Commit, Lake, Tracked
+from extractors.locks import HISTORY, READING, REWRITING, alone
 from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
@@ -25,8 +26,6 @@ from orchestration.settings import Settings
 from orchestration.warehouse import Loaded, Warehouse, warehouse_of
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from extractors.http import Http
     from orchestration.search_index import Indexed
 
@@ -175,20 +174,17 @@ class Pipeline:
         """The closed hours that are to be read now, newest first; of all time, or the last days and a gap before."""
         return list(wanted(self.lake, platform, self.settings.now(), self.settings.start, everything))
 
-    def rewriting(self, platform: Platform) -> "BaseFileLock":
+    def rewriting(self, platform: Platform) -> AbstractContextManager[None]:
         """Held by whoever rewrites the commits of a platform: two at once could give one commit two successors."""
-        from filelock import FileLock
-
-        return FileLock(self.scratch / f"rewriting-{platform.name}.lock", thread_local=False)
+        return alone(REWRITING, platform.name, self.lake.store, self.scratch)
 
     def purge(self, key: str) -> "Purged":
         """Take a community out of lake, states and warehouse. Doing it again finishes what a kill left half done.
         Waits for the runs that read it; whoever waits for it to end then finds it untracked."""
-        from extractors.crawl import PATIENCE, reading_lock
-        from extractors.history import history_lock
+        from extractors.crawl import PATIENCE
 
         platform = self.platform(key.partition(":")[0])
-        past, present = history_lock(self.scratch, key, PATIENCE), reading_lock(self.scratch, key, PATIENCE)
+        past, present = (alone(what, key, self.lake.store, self.scratch, PATIENCE) for what in (HISTORY, READING))
         with past, present, self.rewriting(platform):
             gone = {old.name: new.name if new else None for old, new in self.lake.purge(platform.name, key)}
         rows, authors = self.warehouse.purge(key, gone)

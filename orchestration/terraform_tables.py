@@ -31,7 +31,7 @@ def tables() -> dict[str, dict[str, Any]]:
         for entity in entities(platform):
             found[f"{platform.name}_{entity}"] = {
                 "description": f"{entity.capitalize()} of {platform.name}, as they were observed.",
-                "clustering": ["community"],
+                "clustering": ["platform", "community"],
                 "schema": list(_columns(raw_schema(platform, entity))),
             }
     return dict(sorted(found.items()))

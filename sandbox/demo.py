@@ -45,6 +45,15 @@ QUESTIONS = {
         group by platform, instance, thread_id, t.community, t.title, t.text
         qualify row_number() over (partition by platform order by count(*) desc) = 1
         order by replies desc""",
+    "Which words are new, or more frequent than in the week before?": """
+        select community, word, posts, posts_before from marts.trending_words where trend_rank <= 2
+        order by community, trend_rank""",
+    "Who answers whom most?": """
+        select community, a.author_name as who, b.author_name as whom, quotes, round(intensity, 2) as intensity
+        from marts.quote_graph g join marts.posters a using (platform, instance, community, author_id)
+        join clean.authors b on b.platform = g.platform and b.instance = g.instance and b.author_id = g.quoted_author_id
+        where g.author_id <> g.quoted_author_id
+        qualify row_number() over (partition by community order by quotes desc, who) = 1 order by community""",
     "What was rewritten, and how does it end now?": """
         select community, post_id, left(min_by(text, first_seen_at), 40) as first,
                right(max_by(text, first_seen_at), 50) as end_now

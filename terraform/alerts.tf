@@ -9,9 +9,9 @@ resource "google_monitoring_notification_channel" "email" {
 locals {
   containers = "resource.type=\"gce_instance\" log_id(\"cos_containers\")"
   metrics = {
-    failures  = { filter = "${local.containers} jsonPayload.message=~\" - RUN_FAILURE - \"", description = "Runs that failed." }
-    launches  = { filter = "${local.containers} jsonPayload.message=~\"Completed scheduled launch of run\"", description = "Runs that a schedule began." }
-    refused   = { filter = "severity>=ERROR (resource.type=\"bigquery_resource\" OR resource.type=\"gcs_bucket\" OR resource.type=\"cloud_run_job\")", description = "What BigQuery, the lake or Cloud Run refused." }
+    failures = { filter = "${local.containers} jsonPayload.message=~\" - RUN_FAILURE - \"", description = "Runs that failed." }
+    launches = { filter = "${local.containers} jsonPayload.message=~\"Completed scheduled launch of run\"", description = "Runs that a schedule began." }
+    refused  = { filter = "severity>=ERROR (resource.type=\"bigquery_resource\" OR resource.type=\"gcs_bucket\" OR resource.type=\"cloud_run_job\")", description = "What BigQuery, the lake or Cloud Run refused." }
   }
 }
 

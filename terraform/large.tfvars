@@ -1,5 +1,6 @@
 # Hundreds of communities, a million posts a day; deployed by the workflows of a repository, with a key of one's own.
 project             = "example-threadlake-large"
+start               = "2026-11-01"
 region              = "europe-west1"
 kms_key             = "projects/example-keys/locations/europe-west1/keyRings/data/cryptoKeys/threadlake"
 machine_type        = "e2-standard-8"

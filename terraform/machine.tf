@@ -5,7 +5,8 @@ locals {
     THREADLAKE_HOME      = "/data/home"
     THREADLAKE_LAKE      = "gs://${google_storage_bucket.lake.name}"
     THREADLAKE_WAREHOUSE = "bigquery://${var.project}/${local.location}"
-  }, var.settings)
+    THREADLAKE_START     = var.start
+  }, var.kms_key == null ? {} : { THREADLAKE_BIGQUERY_KEY = var.kms_key }, var.settings)
 }
 
 resource "google_compute_disk" "data" {

@@ -22,6 +22,7 @@ mock_provider "google" {
 
 variables {
   project     = "example-threadlake"
+  start       = "2026-11-01"
   alert_email = "data@example.org"
 }
 

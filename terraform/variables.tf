@@ -96,6 +96,15 @@ variable "lake_undelete_days" {
 
 # Dagster
 
+variable "start" {
+  description = "The first hour that is read hour by hour, such as 2026-11-01; a community's past goes further back by itself."
+  type        = string
+  validation {
+    condition     = can(regex("^\\d{4}-\\d{2}-\\d{2}(T\\d{2})?$", var.start))
+    error_message = "A day such as 2026-11-01, or an hour such as 2026-11-01T13, in UTC."
+  }
+}
+
 variable "machine_type" {
   description = "Of the virtual machine: Dagster, its database, crawls, and loads, which BigQuery does the work of."
   type        = string

@@ -2,8 +2,8 @@
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -82,6 +82,12 @@ class Watched(Store):
 
     def modified(self, name: str) -> float:
         return self._store.modified(name)
+
+    def lease(self, name: str, owner: str, patience: float) -> AbstractContextManager[None]:
+        return self._store.lease(name, owner, patience)
+
+    def leased(self, folder: str, owner: str) -> Collection[str]:
+        return self._store.leased(folder, owner)
 
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
         return self._store.sweep_halves(folder, older_than)

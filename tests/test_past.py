@@ -1,10 +1,12 @@
-"""The past of communities through lake, load and dbt: killed in its midst and gone on with, it is the truth."""
+"""The past of communities through lake, load and dbt: killed in its midst and gone on with, it is the truth, and so are
+the marts."""
 
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +18,7 @@ from sandbox.discord import TOKEN
 from sandbox.discord_world import GENERAL
 from sandbox.server import Sandbox
 from sandbox.world import World
+from tests.marts_truth import differences
 from tests.test_plug import PLUG, tables
 from tests.truth import standing
 
@@ -39,6 +42,7 @@ def test_killed_in_its_midst_the_tables_equal_the_truth(tmp_path: Path, monkeypa
     with Sandbox(world, now=NOW, clock_file=tmp_path / "clock") as sandbox:
         for name, value in {
             "HOME": home, "VIA": sandbox.url, "CLOCK": tmp_path / "clock", "PACE": 2000, "START": f"{NOW:%Y-%m-%dT%H}",
+            "TIMEZONE": "Europe/Berlin",
         }.items():  # fmt: skip
             monkeypatch.setenv(f"THREADLAKE_{name}", str(value))
         monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
@@ -72,3 +76,4 @@ def test_killed_in_its_midst_the_tables_equal_the_truth(tmp_path: Path, monkeypa
         for key in COMMUNITIES:
             for row, wanted_of_it in standing(world, key, NOW).items():
                 assert found[key].get(row) in wanted_of_it, (key, row)
+        assert differences(world, home, NOW, found, ZoneInfo("Europe/Berlin")) == []

@@ -26,7 +26,27 @@ def test_each_make_target_exists_and_ci_runs_the_two_that_do_everything() -> Non
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.M))
     assert {"demo", "test", "up", "bench"} <= named <= targets
     assert {"make demo", "make test"} <= set((ROOT / ".ci" / "run").read_text().splitlines())
-    assert [line for line in COMMANDS if not line.startswith(("make ", "threadlake "))] == []
+    run = set((ROOT / ".ci" / "run").read_text().splitlines())
+    assert [line for line in COMMANDS if not line.startswith(("make ", "threadlake ")) and line not in run] == []
+
+
+def test_what_a_month_costs_is_printed_as_it_stands_there(capsys: pytest.CaptureFixture[str]) -> None:
+    line, shown = re.findall(r"```sh\n(threadlake cost .*)\n```\n\n```text\n(.*?)\n```", README, re.S)[0]
+    assert main(shlex.split(line)[1:]) == 0
+    assert capsys.readouterr().out.strip() == shown
+
+
+def test_the_runbook_names_what_there_is() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    for path in re.findall(r"`((?:terraform|deploy|tests|docs)/[\w./-]+)`", runbook):
+        assert (ROOT / path).exists() or path.endswith("terraform.tfvars"), path
+    variables = (ROOT / "terraform" / "variables.tf").read_text()
+    for name in ("lake_bucket", "lake_delete_after_days", "lake_undelete_days", "cloud_run_cpu", "github_repository"):
+        assert name in runbook and f'variable "{name}"' in variables
+    for verb in re.findall(r"threadlake ([a-z]+(?:-[a-z]+)?)[ `\"]", runbook):
+        assert verb in (ROOT / "orchestration" / "cli.py").read_text(), verb
+    for unit in set(re.findall(r"threadlake-(?:code|postgres|prepare)", runbook)):
+        assert unit.removeprefix("threadlake-") in (ROOT / "terraform" / "cloud-init.yaml.tftpl").read_text()
 
 
 @pytest.mark.timeout(300)

@@ -3,13 +3,16 @@
 What only the provider's own code or Google refuses, such as a region that does not exist, is not seen here.
 """
 
+import configparser
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestration import terraform_tables
 from sandbox.google_schema import SCHEMA, SOURCE, used_types
@@ -153,3 +156,29 @@ def test_the_raw_tables_are_what_the_platforms_declare() -> None:
     assert columns["gone"]["type"] == "BOOLEAN"
     waited = [column for column in tables["observations"]["schema"] if column["name"] == "waited"]
     assert waited == [{"name": "waited", "type": "FLOAT", "mode": "NULLABLE"}]
+
+
+def test_the_machines_first_words_can_be_read(tmp_path: Path) -> None:
+    """cloud-init's file, as Terraform renders it: YAML whose scripts are bash, and whose units start our containers."""
+    shutil.copy(TERRAFORM / "cloud-init.yaml.tftpl", tmp_path)
+    values = '{project="p", registry="r", secrets=["A", "B"], settings={C="d"}}'
+    call = f'jsonencode(templatefile("cloud-init.yaml.tftpl", {values}))'
+    done = subprocess.run(
+        ["terraform", "console"], input=call, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    rendered = yaml.safe_load(json.loads(json.loads(done.stdout)))
+    files = {Path(file["path"]).name: file["content"] for file in rendered["write_files"]}
+    assert files["settings"].splitlines() == ["C=d", "POSTGRES_HOST=threadlake-postgres"]
+    subprocess.run(["bash", "-n"], input=files["prepare"], text=True, check=True)
+    assert "orchestration.secret_manager p A B >" in files["prepare"]
+    started = rendered["runcmd"][-1].split()[3:]
+    assert {f"{name}.service" for name in started} | {"threadlake-prepare.service"} == files.keys() - {
+        "settings",
+        "prepare",
+    }
+    for name in started:
+        unit = configparser.ConfigParser(strict=False, interpolation=None)
+        unit.read_string(re.sub(r"\\\n\s*", " ", files[f"{name}.service"]))
+        command = shlex.split(unit["Service"]["ExecStart"])
+        assert command[:4] == ["/usr/bin/docker", "run", "--rm", "--name"] and command[4] == name
+        assert set(unit["Unit"]["Requires"].split()) <= files.keys()

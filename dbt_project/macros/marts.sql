@@ -261,7 +261,7 @@
 {# Rows with `posts` of the last seven days and `posts_before` of the seven before, by community and `name`, with a score and a
    rank. The score is the posts times the logarithm of how much larger their share of the community's posts has become, what
    was never there before taken as half a post: a word that doubled in 100 posts counts more than one that is new in 5. Shares
-   and not numbers are compared, because the day goes on. #}
+   and not numbers are compared, because the day goes on; where there was no week before, the most frequent come first. #}
 {% macro trend_scores(rows, name) -%}
     {%- set community = ['platform', 'instance', 'community'] -%}
     select
@@ -274,7 +274,7 @@
         select
             counted.*,
             round(counted.posts * ln(
-                (counted.posts / totals.posts) / ((counted.posts_before + 0.5) / (totals.posts_before + 1))
+                (counted.posts / totals.posts) / ((counted.posts_before + 0.5) / case when totals.posts_before > 0 then totals.posts_before + 1 else totals.posts end)
             ), 6) as score
         from {{ rows }} as counted
         inner join (

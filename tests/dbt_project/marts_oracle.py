@@ -333,7 +333,8 @@ class Oracle:
             for (value,), same in self.in_groups(some, name).items():
                 posts, before = weeks(same)
                 if posts >= self.settings["trending_posts"]:
-                    growth = (posts / totals[key][0]) / ((before + 0.5) / (totals[key][1] + 1))
+                    all_posts, all_before = totals[key]
+                    growth = (posts / all_posts) / ((before + 0.5) / (all_before + 1 if all_before else all_posts))
                     score = round(posts * math.log(growth), 6)
                     if score > 0:
                         found.append((-score, -posts, value, before))

@@ -17,6 +17,7 @@ from extractors import crawl as crawling
 from extractors import spool
 from extractors.errors import Malformed
 from extractors.http import Http
+from extractors.locks import READING, alone
 from extractors.plan import health
 from extractors.platform import HOUR, Community, Page, Row, State, Window, floor_hour
 from extractors.spool import Spool
@@ -262,7 +263,7 @@ def test_one_that_another_run_reads_for_too_long_is_left_to_the_next(
 ) -> None:
     monkeypatch.setattr(crawling, "PATIENCE", 0.1)
     crawler = scripted({A: by_hours, B: by_hours})
-    with crawling.reading_lock(crawler.folder / "scratch", A.key, 0):
+    with alone(READING, A.key, crawler.lake.store, crawler.folder / "scratch", 0):
         first, late = crawler.crawl(Window.hour(NOON), A, B)
         assert first.communities.keys() == {B.key} and first.closes(B.key)
         receipt = late.communities[A.key]
@@ -277,7 +278,7 @@ def test_who_is_free_is_read_before_who_is_not(scripted: Make) -> None:
         crawler.platform, [A, B, C], Window.hour(NOON), lake=crawler.lake, http=crawler.http, run_id="run",
         clock=crawler.clock, scratch=crawler.folder / "scratch",
     )  # fmt: skip
-    with crawling.reading_lock(crawler.folder / "scratch", A.key, 0):
+    with alone(READING, A.key, crawler.lake.store, crawler.folder / "scratch", 0):
         first = next(commits)
         assert first.closes(B.key) and first.closes(C.key) and A.key not in first.communities
     (last,) = commits
@@ -292,7 +293,7 @@ def test_who_was_untracked_meanwhile_leaves_nothing(scripted: Make) -> None:
         crawler.platform, [A, B], Window.hour(NOON), lake=crawler.lake, http=crawler.http, run_id="run",
         clock=crawler.clock, scratch=crawler.folder / "scratch", only_tracked=True,
     )  # fmt: skip
-    with crawling.reading_lock(crawler.folder / "scratch", A.key, 0):
+    with alone(READING, A.key, crawler.lake.store, crawler.folder / "scratch", 0):
         assert next(commits).communities.keys() == {B.key}
         crawler.lake.untrack(A.key)
     assert list(commits) == [] and crawler.receipts(A) == [] and len(crawler.platform.seen) == 1  # type: ignore[attr-defined]
@@ -417,11 +418,11 @@ def test_a_spool_keeps_little_in_memory_and_gives_back_what_was_added(
     assert list((tmp_path / "scratch").iterdir()) == [], "what a killed process leaves behind"
     for pile, marks in added.items():
         assert pile in piles
-        groups = list(piles.read(pile))
+        groups = list(piles.take(pile))
         assert [mark for group in groups for mark in group["mark"].to_pylist()] == marks
         assert max(group.nbytes for group in groups) < 20_000
-    piles.drop(0)
-    assert 0 not in piles and list(piles.read(0)) == [] and list(piles.read(99)) == []
+        assert pile not in piles and list(piles.take(pile)) == []
+    assert list(piles.take(99)) == []
     piles.close()
 
 

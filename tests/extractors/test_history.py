@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pytest
 
 from extractors import history as module
-from extractors.crawl import reading_lock
-from extractors.history import Progress, history, history_lock, progress
+from extractors.history import Progress, history, progress
 from extractors.lake import Commit
+from extractors.locks import HISTORY, READING, alone
 from extractors.platform import HOUR, Community, Page, Platform, instant
 from sandbox.faults import Fault
 from sandbox.recorded import RecordedDiscourse
@@ -246,11 +246,11 @@ def test_a_past_ends_where_it_is_tracked_no_more(sandbox: Sandbox, tmp_path: Pat
         clock=lambda: sandbox.now, scratch=tmp_path / "scratch", chunk=1, only_tracked=True,
     )  # fmt: skip
     next(chunks)
-    with pytest.raises(filelock.Timeout), history_lock(tmp_path / "scratch", FORUM.key, 0):
+    with pytest.raises(filelock.Timeout), alone(HISTORY, FORUM.key, crawler.lake.store, tmp_path / "scratch", 0):
         pass
     crawler.lake.untrack(FORUM.key)
     assert list(chunks) == []
-    with history_lock(tmp_path / "scratch", FORUM.key, 0):
+    with alone(HISTORY, FORUM.key, crawler.lake.store, tmp_path / "scratch", 0):
         pass
 
 
@@ -303,7 +303,7 @@ def test_it_gives_way_to_whoever_reads_the_same_host(
     crawler = Crawler(fourchan(), sandbox, tmp_path)
     track(crawler.lake, OUT, START)
     track(crawler.lake, FORUM, START)
-    with reading_lock(crawler.folder / "scratch", OUT.key, 0):
+    with alone(READING, OUT.key, crawler.lake.store, crawler.folder / "scratch", 0):
         run = threading.Thread(target=go_on, args=(crawler, PO))
         run.start()
         time.sleep(1.0)
@@ -311,7 +311,7 @@ def test_it_gives_way_to_whoever_reads_the_same_host(
     run.join(60)
     assert len(sandbox.requests) > 10 and progress(crawler.lake, PO).finished  # type: ignore[union-attr]
     sandbox.requests.clear()
-    with reading_lock(crawler.folder / "scratch", FORUM.key, 0):
+    with alone(READING, FORUM.key, crawler.lake.store, crawler.folder / "scratch", 0):
         go_on(crawler, PO)
     assert len(sandbox.requests) > 10, "a forum is no business of 4chan's"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from extractors.history import history_lock, progress
+from extractors.history import progress
 from extractors.lake import Tracked
+from extractors.locks import HISTORY, alone
 from extractors.plan import Health
 from extractors.platform import HOUR
 from orchestration.cli import main
@@ -308,7 +309,7 @@ def test_a_purge_waits_for_whoever_reads_its_past(recent: Pipeline, monkeypatch:
     track(recent, "fourchan:po")
     monkeypatch.setattr("extractors.crawl.PATIENCE", 0.1)
     chunks = recent.history(recent.lake.tracked()[0], "run")
-    with history_lock(recent.scratch, "fourchan:po", 0), pytest.raises(TimeoutError):
+    with alone(HISTORY, "fourchan:po", recent.lake.store, recent.scratch, 0), pytest.raises(TimeoutError):
         untrack(recent, "fourchan:po", purge=True)
     assert list(chunks) == [], "it is tracked no more"
     assert recent.lake.commits("fourchan") == []

@@ -21,6 +21,8 @@ from orchestration.settings import Settings, SettingsError
         ("WEBHOOK", "slack"),
         ("ARCHIVES", '["po"]'),
         ("KEEP_RUNS_DAYS", "-1"),
+        ("TIMEZONE", "Mars/Olympus"),
+        ("TIMEZONE", "Europe"),
         ("SCHEDULES", "maybe"),
         ("CLOCK", "/no/such/file"),
     ],

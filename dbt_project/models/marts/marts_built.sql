@@ -1,4 +1,11 @@
-{{ config(materialized='table', post_hook="delete from {{ ref('changed_hours') }} where true") }}
+{{ config(
+    materialized='table',
+    post_hook=[
+        "delete from {{ ref('changed_hours') }} where true",
+        "delete from {{ ref('changed_days') }} where true",
+        "delete from {{ ref('changed_years') }} where true",
+    ],
+) }}
 -- Behind all others: when it is made, they all have what changed.
 {%- for model in [
     'activity_by_hour', 'activity_by_day', 'activity_by_weekday_hour', 'activity_by_year', 'communities', 'posters_by_day',
