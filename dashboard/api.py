@@ -177,13 +177,11 @@ def index(parts: With) -> Response:
         }
         for view in TABLES.values()
     ]
-    return answer(
-        {"published_at": queries.published_at(parts.reader), "tables": tables, "openapi": "/api/openapi.json"}
-    )
+    return answer({"published_at": parts.reader.published_at(), "tables": tables, "openapi": "/api/openapi.json"})
 
 
 def overview(parts: With) -> Response:
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     return answer(
         {
             "now": now,
@@ -225,7 +223,7 @@ def community(parts: With, key: Id) -> Response:
     found = [row for row in queries.communities(parts.reader) if row["community"] == key]
     if not found:
         raise HTTPException(404, f"There are no posts of a community {key!r}.")
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     week = queries.recent(parts.reader, now, 7 * DAY, key)
     return answer(
         {

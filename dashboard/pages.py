@@ -113,7 +113,7 @@ def router() -> APIRouter:
 
 def overview(request: Request, parts: With) -> Response:
     """What happened, what is trending, what is stale."""
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     recent = queries.recent(parts.reader, now, DAY)
     titles = parts.followed.titles()
     hours = queries.by_hour(parts.reader, now, 2 * DAY)
@@ -136,7 +136,7 @@ def community(request: Request, parts: With, key: str) -> Response:
     known = {row["community"]: row for row in queries.communities(parts.reader)}
     if key not in known:
         raise HTTPException(404, f"There are no posts of a community {key!r}.")
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     row = known[key]
     return render(
         request,
@@ -293,7 +293,7 @@ def search(request: Request, parts: With) -> Response:
 
 def coverage(request: Request, parts: With, days: str = "7") -> Response:
     """Which hours of which community were observed, which failed."""
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     count = {"1": 1, "7": 7, "30": 30}.get(days)
     if count is None:
         raise BadParameter("days", "must be 1, 7 or 30.")

@@ -136,12 +136,6 @@ OBSERVATIONS = View(
 VIEWS = (POSTS, THREADS, VERSIONS_OF_POSTS, AUTHORS, OBSERVATIONS)
 
 
-def published_at(reader: Reader) -> datetime:
-    """The time by the system's clock when what is shown now was published."""
-    moment: datetime = reader.query("select published_at from published.moment")[0]["published_at"]
-    return moment
-
-
 def communities(reader: Reader) -> list[Row]:
     """Every community of which there are posts, the busiest first."""
     if not reader.columns("marts.communities"):
