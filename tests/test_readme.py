@@ -29,7 +29,7 @@ def test_each_make_target_exists_and_ci_runs_the_two_that_do_everything() -> Non
     assert [line for line in COMMANDS if not line.startswith(("make ", "threadlake "))] == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_each_threadlake_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(seed=2, start=NOW - timedelta(days=3), hours=100, scale=0.2)
     posts = tmp_path / "posts.ndjson.gz"
