@@ -160,9 +160,7 @@
             from {{ ref(name) }} as known
             where
                 {{ on_side('known.created_at', side) }}
-                {%- if partial %}
-                and {{ narrowed(ref(name), here) }}
-                {%- endif %}
+                and {{ here }}
             {%- if not loop.last %}
             union all
             {%- endif %}

@@ -7,11 +7,8 @@ posts as (
     select platform, instance, community, post_id, text, created_hour as hour, {{ local_day('created_at') }} as day
     from {{ ref('posts') }} as known
     where
-        {%- if only_changed() %}
-        {{ narrowed(ref('posts'), in_partitions('known.created_hour', changed_hours_of('posts'))) }}
-        and
-        {%- endif %}
-        {{ local_day('created_at') }} >= {{ day_before(13) }}
+        {{ in_partitions('known.created_hour', changed_hours_of('posts')) if only_changed() else 'true' }}
+        and {{ local_day('created_at') }} >= {{ day_before(13) }}
 
 ),
 
