@@ -140,8 +140,8 @@ class Fourchan(Platform):
             threads[no]["position"] = order.get(no, len(order))
         settled = not failed and all(entry["last_modified"] for entry in threads.values())
         since = answer.headers.get("Last-Modified") if settled else None  # else the next reading looks again
-        read = last["observed_at"] if failed else now.isoformat()
-        state = {"observed_at": read, "since": since, "threads": threads}
+        as_of = last["observed_at"] if failed else now.isoformat()
+        state = {"observed_at": as_of, "since": since, "threads": threads}
         yield Page(reached=None if failed else window.start, state=state, note=note)
         if failed:
             raise failed
