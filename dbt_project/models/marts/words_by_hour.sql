@@ -7,7 +7,11 @@ posts as (
     select platform, instance, community, post_id, text, created_hour as hour, {{ local_day('created_at') }} as day
     from {{ ref('posts') }} as known
     where
-        {{ in_partitions('known.created_hour', changed_hours_of('posts')) if only_changed() else 'true' }}
+        {%- if only_changed() %}
+        {{ in_partitions('known.created_hour', changed_hours_of('posts')) }}
+        {%- else %}
+        {{ every_partition('known.created_hour') }}
+        {%- endif %}
         and {{ local_day('created_at') }} >= {{ day_before(13) }}
 
 ),
