@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from dashboard import conversation, followed, old_api, queries
+from dashboard import conversation, old_api, queries
 from dashboard import search as searching
 from dashboard.answers import answer
 from dashboard.pages import DAY, TABLES, With, csv_of
@@ -177,13 +177,11 @@ def index(parts: With) -> Response:
         }
         for view in TABLES.values()
     ]
-    return answer(
-        {"published_at": queries.published_at(parts.reader), "tables": tables, "openapi": "/api/openapi.json"}
-    )
+    return answer({"published_at": parts.reader.published_at(), "tables": tables, "openapi": "/api/openapi.json"})
 
 
 def overview(parts: With) -> Response:
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     return answer(
         {
             "now": now,
@@ -225,7 +223,7 @@ def community(parts: With, key: Id) -> Response:
     found = [row for row in queries.communities(parts.reader) if row["community"] == key]
     if not found:
         raise HTTPException(404, f"There are no posts of a community {key!r}.")
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     week = queries.recent(parts.reader, now, 7 * DAY, key)
     return answer(
         {
@@ -289,7 +287,7 @@ def _whole(text: str) -> str:
 
 
 def communities(parts: With) -> Response:
-    return answer({"rows": followed.communities(parts.pipeline, parts.reader)})
+    return answer({"rows": parts.followed.communities()})
 
 
 def add(
@@ -303,7 +301,7 @@ def add(
     token."""
     _must_have_token(request, parts)
     try:
-        said = followed.add(parts.pipeline, _whole(url), since, every)
+        said = parts.followed.add(_whole(url), since, every)
     except (ValueError, CrawlError) as problem:
         raise HTTPException(422, str(problem)) from None
     made = answer({"said": said})
@@ -315,7 +313,7 @@ def drop(request: Request, parts: With, key: Id) -> Response:
     """What was fetched of it stays. Needs the bearer token."""
     _must_have_token(request, parts)
     try:
-        return answer({"said": followed.drop(parts.pipeline, _whole(key))})
+        return answer({"said": parts.followed.drop(_whole(key))})
     except ValueError as problem:
         raise HTTPException(404, str(problem)) from None
 

@@ -19,11 +19,13 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from dashboard import api, charts, old_api, pages
+from dashboard.followed import Followed
 from dashboard.guard import Attempts, Keys, RateLimit, SecurityHeaders, Validators
 from dashboard.problems import problem
-from dashboard.reader import NothingPublished, PublishedReader, Reader
+from dashboard.reader import NothingPublished, PublishedReader, Reader, WarehouseReader
 from dashboard.search import IndexSearcher, Searcher
 from dashboard.views import BadParameter
+from orchestration.duckdb_file import DuckDBFile
 from orchestration.pipeline import Pipeline
 from orchestration.settings import Settings
 
@@ -39,6 +41,7 @@ class Parts:
     pipeline: Pipeline
     reader: Reader
     searcher: Searcher
+    followed: Followed
     keys: Keys
     attempts: Attempts
 
@@ -46,7 +49,7 @@ class Parts:
 def make_app(pipeline: Pipeline, reader: Reader | None = None) -> FastAPI:
     """A fresh application. `reader`: another warehouse than what is published."""
     settings = pipeline.settings
-    reader = reader or PublishedReader(settings.published)
+    reader = reader or reader_of(pipeline)
     app = FastAPI(
         title="threadlake",
         version="0.1",
@@ -57,7 +60,12 @@ def make_app(pipeline: Pipeline, reader: Reader | None = None) -> FastAPI:
         lifespan=_warm,
     )
     app.state.parts = Parts(
-        pipeline, reader, IndexSearcher(settings.search_index, reader), Keys(token_of(settings)), Attempts()
+        pipeline,
+        reader,
+        IndexSearcher(settings.search_index, reader),
+        Followed(pipeline, reader),
+        Keys(token_of(settings)),
+        Attempts(),
     )
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(api.router(), prefix="/api")
@@ -74,6 +82,13 @@ def make_app(pipeline: Pipeline, reader: Reader | None = None) -> FastAPI:
     return app
 
 
+def reader_of(pipeline: Pipeline) -> Reader:
+    """Of what is published, where nobody may open the warehouse while it is written; else of the warehouse itself."""
+    if isinstance(pipeline.warehouse, DuckDBFile):
+        return PublishedReader(pipeline.settings.published)
+    return WarehouseReader(pipeline.warehouse)
+
+
 def token_of(settings: Settings) -> str:
     """The setting, else one that is made once and kept in the home, for its owner's eyes only."""
     if settings.dashboard_token:
@@ -86,20 +101,14 @@ def token_of(settings: Settings) -> str:
     return file.read_text().strip()
 
 
-def serve(pipeline: Pipeline, port: int) -> None:
-    """Until a signal ends it."""
+def serve(pipeline: Pipeline) -> None:
+    """Where the settings say, until a signal ends it."""
     import uvicorn
 
+    host, port = pipeline.settings.dashboard_host, pipeline.settings.dashboard_port
+    print(f"The dashboard is at http://{host}:{port}", flush=True)
     app = make_app(pipeline)
-    print(f"The dashboard is at http://{pipeline.settings.dashboard_host}:{port}", flush=True)
-    uvicorn.run(
-        app,
-        host=pipeline.settings.dashboard_host,
-        port=port,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-    )
+    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False, proxy_headers=False)
 
 
 @asynccontextmanager

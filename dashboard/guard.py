@@ -162,6 +162,15 @@ class Keys:
         ours = origin in (None, f"{request.url.scheme}://{request.headers.get('host')}")
         return bool(session) and ours and hmac.compare_digest(word.encode(), self.form_word(session).encode())
 
+    def sealed(self, text: str) -> str:
+        """A sentence of ours that travels in a URL, where anybody could put another."""
+        return f"{self._sign('sentence', text)[:32]} {text}"
+
+    def unsealed(self, text: str) -> str:
+        """The sentence, if it is ours."""
+        _, _, sentence = text.partition(" ")
+        return sentence if sentence and hmac.compare_digest(self.sealed(sentence).encode(), text.encode()) else ""
+
     def _sign(self, purpose: str, text: str) -> str:
         return hmac.new(self._token, f"{purpose}:{text}".encode(), sha256).hexdigest()
 

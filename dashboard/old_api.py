@@ -127,7 +127,7 @@ def boards(parts: With, year: Year = None) -> Response:
         """,
         values,
     )
-    titles = {one.key: one.title for one in parts.pipeline.lake.tracked()}
+    titles = parts.followed.titles()
     return answer({"rows": [{**row, "name": titles.get(row["bid"]) or row["name"]} for row in rows]})
 
 

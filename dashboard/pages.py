@@ -1,6 +1,6 @@
 """The pages: what people see. Each gathers its rows and hands them to a template; what a URL asks stays in the URL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from dashboard import charts, conversation, followed, queries, text
+from dashboard import charts, conversation, queries, text
 from dashboard import search as searching
 from dashboard.guard import COOKIE, client_of
 from dashboard.reader import Row
-from dashboard.statistics import GROUPS, STATISTICS
+from dashboard.statistics import GROUPS, POSTER_YEARS, POSTERS, STATISTICS, WORDS
 from dashboard.views import CSV_ROWS, Asked, BadParameter, Found, View, as_csv, find, read, read_time
 from extractors.errors import CrawlError
 
@@ -113,16 +113,19 @@ def router() -> APIRouter:
 
 def overview(request: Request, parts: With) -> Response:
     """What happened, what is trending, what is stale."""
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     recent = queries.recent(parts.reader, now, DAY)
+    titles = parts.followed.titles()
     hours = queries.by_hour(parts.reader, now, 2 * DAY)
+    for row in (*recent, *hours):
+        row["title"] = titles.get(row["community"]) or row["community"]
     return render(
         request,
         "overview.html",
         now=now,
         recent=recent,
         totals={name: sum(row[name] or 0 for row in recent) for name in ("posts", "posts_before", "edited", "deleted")},
-        chart=charts.lines(hours, "hour", "posts", "community", "posts an hour"),
+        chart=charts.lines(hours, "hour", "posts", "title", "posts an hour"),
         threads=queries.busiest_threads(parts.reader, now, DAY, 8),
         trending=_trending(parts),
         stale=_stale(parts, now),
@@ -133,18 +136,18 @@ def community(request: Request, parts: With, key: str) -> Response:
     known = {row["community"]: row for row in queries.communities(parts.reader)}
     if key not in known:
         raise HTTPException(404, f"There are no posts of a community {key!r}.")
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     row = known[key]
     return render(
         request,
         "community.html",
         now=now,
-        row=row,
+        row={**row, "title": parts.followed.titles().get(key)},
         recent=next(iter(queries.recent(parts.reader, now, WEEK, key)), None),
         chart=charts.bars(queries.by_hour(parts.reader, now, WEEK, key), "hour", "posts", "posts an hour", time=True),
         threads=queries.busiest_threads(parts.reader, now, WEEK, 10, key),
         posts=_rows(parts, queries.POSTS, community=key, limit="20"),
-        posters=_rows(parts, TABLES["posters"], community=key, limit="10") if "posters" in TABLES else [],
+        posters=_rows(parts, POSTERS, community=key, limit="10"),
         trending=_trending(parts, key),
     )
 
@@ -153,14 +156,13 @@ def _rows(parts: "Parts", view: View, **asked: str) -> list[Row]:
     return find(parts.reader, view, read(view, asked)).rows
 
 
-def _trending(parts: "Parts", key: str | None = None) -> list[Row]:
-    view = TABLES.get("trending-words")
-    return _rows(parts, view, limit="20", **({"community": key} if key else {})) if view else []
+def _trending(parts: "Parts", key: str = "") -> list[Row]:
+    return _rows(parts, WORDS, limit="20", community=key)
 
 
 def _stale(parts: "Parts", now: datetime) -> list[Row]:
     """Communities of which no hour was read as a whole for too long, though they are tracked."""
-    tracked = {one.key for one in parts.pipeline.lake.tracked()}
+    tracked = parts.followed.titles()
     return [
         row
         for row in queries.last_observed(parts.reader)
@@ -189,8 +191,6 @@ def thread(
         "thread.html",
         row=row,
         nodes=list(conversation.walk(conversation.tree(posts))),
-        shown=len(posts),
-        here={one["post_id"] for one in posts},
         versions=queries.versions_of(parts.reader, posts),
         following=following,
         continued=bool(after),
@@ -213,11 +213,7 @@ def poster(request: Request, parts: With, platform: str, instance: str, author_i
     row = queries.poster(parts.reader, platform, instance, author_id)
     if row is None:
         raise HTTPException(404, f"There is nobody with the id {author_id!r} on {instance}.")
-    years = (
-        _rows(parts, TABLES["poster-years"], platform=platform, instance=instance, author=author_id)
-        if "poster-years" in TABLES
-        else []
-    )
+    years = _rows(parts, POSTER_YEARS, platform=platform, instance=instance, author=author_id)
     return render(
         request,
         "poster.html",
@@ -297,7 +293,7 @@ def search(request: Request, parts: With) -> Response:
 
 def coverage(request: Request, parts: With, days: str = "7") -> Response:
     """Which hours of which community were observed, which failed."""
-    now = queries.published_at(parts.reader)
+    now = parts.reader.published_at()
     count = {"1": 1, "7": 7, "30": 30}.get(days)
     if count is None:
         raise BadParameter("days", "must be 1, 7 or 30.")
@@ -321,11 +317,11 @@ def communities(request: Request, parts: With, said: str = "", wrong: str = "") 
         request,
         "communities.html",
         headers=NO_STORE,
-        rows=followed.communities(parts.pipeline, parts.reader),
+        rows=parts.followed.communities(),
         session=session,
         word=parts.keys.form_word(session),
-        message=said[:500],
-        wrong=wrong[:500],
+        message=parts.keys.unsealed(said),
+        wrong=parts.keys.unsealed(wrong),
         now=parts.pipeline.settings.now(),
     )
 
@@ -339,22 +335,23 @@ def add(
     word: Annotated[str, Form()] = "",
 ) -> Response:
     _must_be_signed_in(request, parts, word)
-    try:
-        said = followed.add(parts.pipeline, url, since, every)
-    except (ValueError, CrawlError) as problem:
-        return RedirectResponse(f"/communities?{urlencode({'wrong': str(problem)})}", 303)
-    return RedirectResponse(f"/communities?{urlencode({'said': said})}", 303)
+    return _told(parts, lambda: parts.followed.add(url, since, every))
 
 
 def drop(
     request: Request, parts: With, key: Annotated[str, Form()] = "", word: Annotated[str, Form()] = ""
 ) -> Response:
     _must_be_signed_in(request, parts, word)
+    return _told(parts, lambda: parts.followed.drop(key))
+
+
+def _told(parts: "Parts", do: Callable[[], str]) -> Response:
+    """Do it, and go back to the page, which says how it went."""
     try:
-        said = followed.drop(parts.pipeline, key)
-    except ValueError as problem:
-        return RedirectResponse(f"/communities?{urlencode({'wrong': str(problem)})}", 303)
-    return RedirectResponse(f"/communities?{urlencode({'said': said})}", 303)
+        said = {"said": parts.keys.sealed(do())}
+    except (ValueError, CrawlError) as problem:
+        said = {"wrong": parts.keys.sealed(str(problem))}
+    return RedirectResponse(f"/communities?{urlencode(said)}", 303)
 
 
 def _must_be_signed_in(request: Request, parts: "Parts", word: str) -> None:

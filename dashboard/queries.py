@@ -59,7 +59,17 @@ THREADS = View(
     order="-last_activity_at",
     filters=(PLATFORM, Filter("instance", "instance = $instance"), COMMUNITY, AUTHOR, SINCE, UNTIL, DELETED),
     needs=("clean.all_threads",),
-    hidden=("platform", "instance", "author_id", "url", "is_closed", "is_pinned", "is_archived", "view_count"),
+    hidden=(
+        "platform",
+        "instance",
+        "thread_id",
+        "author_id",
+        "url",
+        "is_closed",
+        "is_pinned",
+        "is_archived",
+        "view_count",
+    ),
 )
 
 VERSIONS_OF_POSTS = View(
@@ -124,12 +134,6 @@ OBSERVATIONS = View(
 )
 
 VIEWS = (POSTS, THREADS, VERSIONS_OF_POSTS, AUTHORS, OBSERVATIONS)
-
-
-def published_at(reader: Reader) -> datetime:
-    """The time by the system's clock when what is shown now was published."""
-    moment: datetime = reader.query("select published_at from published.moment")[0]["published_at"]
-    return moment
 
 
 def communities(reader: Reader) -> list[Row]:

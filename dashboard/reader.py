@@ -6,19 +6,23 @@ value; what no dialect shares does not belong in it.
 
 import re
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.publish import current
+from orchestration.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import duckdb
 
 MEMORY = "1GB"
 THREADS = 2
+LOOK_EVERY = 60.0  # seconds
 TRIES = 5  # to open what the pointer names, while publications follow one another
 
 Row = dict[str, Any]
@@ -34,6 +38,10 @@ class Reader(ABC):
     @abstractmethod
     def version(self) -> str:
         """Another word whenever the answers may be others. Costs next to nothing."""
+
+    @abstractmethod
+    def published_at(self) -> datetime:
+        """The time by the system's clock of the state that is shown now."""
 
     @abstractmethod
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
@@ -68,6 +76,10 @@ class PublishedReader(Reader):
     def version(self) -> str:
         return self._latest().path.stem
 
+    def published_at(self) -> datetime:
+        moment: datetime = self.query("select published_at from published.moment")[0]["published_at"]
+        return moment
+
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         asked = set(re.findall(r"\$(\w+)", sql))
         with self._latest().connection.cursor() as cursor:
@@ -99,6 +111,49 @@ class PublishedReader(Reader):
                     if attempt + 1 == TRIES:
                         raise
         raise AssertionError
+
+
+class WarehouseReader(Reader):
+    """A warehouse that answers while it is written. It changes between the statements of a run; how far it is, it is
+    asked once a minute."""
+
+    def __init__(self, warehouse: Warehouse, patience: float = 10.0) -> None:
+        self._warehouse, self._patience = warehouse, patience
+        self._lock = threading.Lock()
+        self._seen: tuple[float, datetime] | None = None
+        self._known: dict[str, Sequence[str]] = {}
+
+    def version(self) -> str:
+        return f"{self.published_at().timestamp():.6f}"
+
+    def published_at(self) -> datetime:
+        with self._lock:
+            if self._seen is None or time.monotonic() - self._seen[0] > LOOK_EVERY:
+                if not self._warehouse.has("clean", "observations", self._patience):
+                    raise NothingPublished("Nothing was transformed yet: the first run of `threadlake up` does it.")
+                (latest,) = self.query("select max(merged_at) as moment from clean.observations")
+                self._seen, self._known = (time.monotonic(), latest["moment"]), {}
+            return self._seen[1]
+
+    def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        asked = set(re.findall(r"\$(\w+)", sql))
+        told = {name: value for name, value in (values or {}).items() if name in asked}
+        answer = self._warehouse.query(sql, told, self._patience)
+        return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+    def names(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[str]:
+        if sql not in self._known:
+            asked = set(re.findall(r"\$(\w+)", sql))
+            told = {name: value for name, value in (values or {}).items() if name in asked}
+            self._known[sql] = self._warehouse.query(f"select * from ({sql}) limit 0", told, self._patience).columns
+        return self._known[sql]
+
+    def columns(self, relation: str) -> Sequence[str]:
+        if relation not in self._known:
+            schema, _, table = relation.partition(".")
+            there = self._warehouse.has(schema, table, self._patience)
+            self._known[relation] = self.names(f"select * from {relation}") if there else ()
+        return self._known[relation]
 
 
 def _open(path: Path) -> _Opened:

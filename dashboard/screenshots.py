@@ -63,7 +63,7 @@ def serving(pipeline: Pipeline) -> Iterator[str]:
 def pages(pipeline: Pipeline) -> dict[str, str]:
     """A name and a path of every kind of page, each with something on it."""
     reader = PublishedReader(pipeline.settings.published)
-    now = queries.published_at(reader)
+    now = reader.published_at()
     found = {
         "overview": "/",
         "statistics": "/statistics",

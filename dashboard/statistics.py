@@ -367,7 +367,7 @@ LIVES = View(
         Filter("min_replies", "replies >= $min_replies", "number", "Replies at least"),
     ),
     needs=("marts.thread_lives",),
-    hidden=("platform", "instance"),
+    hidden=("platform", "instance", "thread_id"),
     chart_rows=20,
     chart=lambda rows, asked: charts.ranks(
         _named(rows, "title", "thread_id"), "name", _of_life(asked), _of_life(asked).replace("_", " ")

@@ -66,9 +66,11 @@ def ago(value: datetime | None, now: datetime) -> str:
 
 
 def change(now: int | None, before: int | None) -> str:
-    """What became of a number: `+12%`."""
+    """What became of a number: `+12%`, `×40`."""
     if not before:
         return "new" if now else ""
+    if (now or 0) >= 10 * before:
+        return f"×{(now or 0) / before:.0f}"
     share = f"{((now or 0) - before) / before:+.0%}"
     return "±0%" if share in ("+0%", "-0%") else share
 

@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--code", default="orchestration.code_location", help=argparse.SUPPRESS)
 
     dashboard = command("dashboard", _dashboard, "serve the pages and their JSON API, until Ctrl-C; `up` does it too")
-    dashboard.add_argument("--port", type=int, help="on this machine (THREADLAKE_DASHBOARD_PORT, 3001)")
+    dashboard.add_argument("--port", type=int, help="to listen on (THREADLAKE_DASHBOARD_PORT, 3001)")
+    dashboard.add_argument("--host", help="the address to listen on (THREADLAKE_DASHBOARD_HOST, 127.0.0.1)")
 
     for name, run, text in (
         ("crawl", _crawl, "read hours of one platform, or all, into the lake"),
@@ -313,7 +314,9 @@ def _up(pipeline: Pipeline, options: argparse.Namespace) -> None:
 def _dashboard(pipeline: Pipeline, options: argparse.Namespace) -> None:
     from dashboard.app import serve  # the one place that knows of it: it is a command as the others are
 
-    serve(pipeline, options.port or pipeline.settings.dashboard_port)
+    settings = pipeline.settings
+    port, host = options.port or settings.dashboard_port, options.host or settings.dashboard_host
+    serve(pipeline.with_settings(dashboard_port=port, dashboard_host=host))
 
 
 def _index(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -165,7 +165,7 @@ def warehouse_of(settings: "Settings") -> Warehouse:
 
 def committed(lake: Lake, platform: str, hours: Iterable[datetime]) -> list[Commit]:
     """What is committed of these hours, in as few listings as they have gaps."""
-    return [commit for window in windows(list(hours)) for commit in lake.commits(platform, window.start, window.end)]
+    return [commit for window in windows(list(hours)) for commit in lake.loadable(platform, window.start, window.end)]
 
 
 def rows_by_hour(commits: Iterable[Commit], entity: Entity) -> dict[datetime, int]:

@@ -160,7 +160,7 @@
             from {{ ref(name) }} as known
             where
                 {{ on_side('known.created_at', side) }}
-                and {{ narrowed(ref(name), here) if partial else every_partition('known.created_hour') }}
+                and {{ here if partial else every_partition('known.created_hour') }}
             {%- if not loop.last %}
             union all
             {%- endif %}

@@ -60,7 +60,7 @@ class Served:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("dashboard")
-    world = World(seed=7, start=START, hours=30, scale=0.6)
+    world = World(seed=7, start=START, hours=30, scale=0.4)
     before = dict(os.environ)
     with Sandbox(world, now=NOW, clock_file=home / "clock") as sandbox:
         os.environ |= {

@@ -8,7 +8,7 @@ posts as (
     from {{ ref('posts') }} as known
     where
         {%- if only_changed() %}
-        {{ narrowed(ref('posts'), in_partitions('known.created_hour', changed_hours_of('posts'))) }}
+        {{ in_partitions('known.created_hour', changed_hours_of('posts')) }}
         {%- else %}
         {{ every_partition('known.created_hour') }}
         {%- endif %}
