@@ -9,7 +9,7 @@ import pytest
 
 from extractors.discourse_past import key_variable
 from orchestration.cli import main
-from orchestration.settings import Settings, SettingsError
+from orchestration.settings import BigQueryPlace, Settings, SettingsError
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,21 @@ def test_only_a_bot_has_a_discord_token() -> None:
     assert "not-a-real-token" not in repr(settings) and not Settings.from_env({}).secrets(["discord.com"])
     with pytest.raises(SettingsError, match=r"DISCORD_TOKEN must be a bot's.*a user's token is refused"):
         Settings.from_env({"DISCORD_TOKEN": "mfa.a-users-own"})
+
+
+def test_a_warehouse_is_a_file_or_in_bigquery(tmp_path: Path) -> None:
+    home = {"THREADLAKE_HOME": str(tmp_path)}
+    assert Settings.from_env(home).warehouse == tmp_path / "warehouse.duckdb"
+    key = "projects/p/locations/eu/keyRings/r/cryptoKeys/k"
+    told = {"WAREHOUSE": "bigquery://my-project/EU", "BIGQUERY_KEY": key, "BIGQUERY_MOST_GB": "5"}
+    place = Settings.from_env(home | {f"THREADLAKE_{name}": value for name, value in told.items()}).warehouse
+    assert str(place) == "bigquery://my-project/EU"
+    assert place == BigQueryPlace("my-project", "EU", key, 5 << 30)
+    for name, value in {
+        "WAREHOUSE": "bigquery://my-project",
+        "BIGQUERY_KEY": "mine",
+        "BIGQUERY_MOST_GB": "all",
+    }.items():
+        wrong = {"WAREHOUSE": "bigquery://my-project/EU", name: value}
+        with pytest.raises(SettingsError, match=f"THREADLAKE_{name}"):
+            Settings.from_env(home | {f"THREADLAKE_{variable}": text for variable, text in wrong.items()})
