@@ -130,11 +130,13 @@ def test_columns_that_come_and_columns_that_change(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     "faults",
     [
-        pytest.param([Fault("503", times=2, untouched=True, **BEGIN_JOB)], id="503 before"),
+        pytest.param([Fault("503", times=2, untouched=True, **BEGIN_JOB)], id="503 before", marks=pytest.mark.long),
         pytest.param([Fault("503", times=2, **BEGIN_JOB)], id="503 after the work"),
         pytest.param([Fault("reset", times=3, **BEGIN_JOB)], id="reset after the work"),
-        pytest.param([Fault("429", times=2, untouched=True, **BEGIN_JOB)], id="too many requests"),
-        pytest.param([Fault("reset", times=3, method="GET")], id="reset while waiting"),
+        pytest.param(
+            [Fault("429", times=2, untouched=True, **BEGIN_JOB)], id="too many requests", marks=pytest.mark.long
+        ),
+        pytest.param([Fault("reset", times=3, method="GET")], id="reset while waiting", marks=pytest.mark.long),
     ],
 )
 def test_lost_answers_load_nothing_twice(
