@@ -4,8 +4,8 @@ A publication is the last one's copy in which those partitions are replaced that
 new name, and then the pointer names it. So no reader sees half a run, none waits, and what was missed by a kill is made
 good by the next. A file that the pointer no longer names is deleted at once: who has it open keeps it until they close.
 
-Beside a million posts of 160 characters it took 7.3 s of processor time the first time, 1.3 s with 50,000 posts more, 0.4 s
-with nothing new (2026-11-24); what grows with history is the copying of bytes and the comparing of a few columns.
+Beside a million posts of 160 characters it took 7.3 s of processor time the first time, 1.3 s with 50,000 posts more,
+0.4 s with nothing new (2026-11-24); what grows with history is the copying of bytes and the comparing of a few columns.
 """
 
 import logging
