@@ -12,6 +12,7 @@ COPY --from=build /venv /venv
 WORKDIR /app
 COPY deploy deploy
 COPY communities.toml .
+COPY dashboard dashboard
 COPY dbt_project dbt_project
 COPY extractors extractors
 COPY orchestration orchestration

@@ -5,6 +5,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo up screenshots test test-long bench lint lock chromium terraform terraform-schema clean
 
+# The stand-in for BigQuery, for tests and the demo: an environment of its own, because it runs on DuckDB 1.5.
+.venv-bigquery/ready: requirements-emulators.lock
+	test -x .venv-bigquery/bin/python || $(PYTHON) -m venv .venv-bigquery || python3 -m venv .venv-bigquery
+	.venv-bigquery/bin/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+		--require-hashes -r requirements-emulators.lock
+	touch $@
+
 .venv/dev: requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
@@ -21,8 +28,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	.venv-terraform/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-terraform.lock
 	touch $@
 
-demo: .venv/dev ## crawl an invented world with everything real, and show what was made
-	$(BIN)/python -m sandbox.demo
+demo: .venv/dev $(if $(filter bigquery,$(WAREHOUSE)),.venv-bigquery/ready) ## crawl an invented world with everything real, and show what was made
+	$(BIN)/python -m sandbox.demo $(WAREHOUSE)
 
 up: .venv/dev ## Dagster with its schedules on, tracking communities.toml
 	$(BIN)/threadlake up
@@ -40,10 +47,10 @@ chromium:
 	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) \
 		>/dev/null 2>&1 || echo "chromium is not here and cannot be installed: the tests of the UI skip"
 
-test: lint chromium .venv-terraform/ready
+test: lint chromium .venv-terraform/ready .venv-bigquery/ready
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not long"
 
-test-long: .venv/dev chromium .venv-terraform/ready
+test-long: .venv/dev chromium .venv-terraform/ready .venv-bigquery/ready
 	$(BIN)/python -m pytest -q
 
 bench: .venv/bench
@@ -65,6 +72,8 @@ lock: ## pin all dependencies anew
 	$(COMPILE) pyproject.toml --extra deploy --extra dev -o requirements-dev.lock
 	$(COMPILE) pyproject.toml --extra deploy --extra dev --extra bench -o requirements-bench.lock
 	$(COMPILE) requirements-terraform.in -o requirements-terraform.lock
+	$(COMPILE) requirements-emulators.in -o requirements-emulators.lock
+	echo local-bigquery==0.4.0 | $(subst 3.11,3.13,$(COMPILE)) --no-deps - >> requirements-emulators.lock
 
 clean:
-	rm -rf .venv .venv-terraform .data .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-bigquery .venv-terraform .data .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -46,6 +46,7 @@ INTEGERS = "no resto time since4pass tim fsize w h tn_w tn_h filedeleted spoiler
 STRINGS = "now name trip id capcode country country_name board_flag flag_name sub com email filename ext md5"
 THREAD_INTEGERS = "no time sticky closed replies images bumplimit imagelimit unique_ips archived archived_on"
 THREAD_STRINGS = "name trip id capcode sub com semantic_url tag"
+AT_A_TIME = 500  # posts
 COUNTERS = frozenset({"replies", "images", "unique_ips", "bumplimit", "imagelimit", "tail_size"})
 
 
@@ -104,25 +105,23 @@ class Fourchan(Platform):
             )
             for no in [*wanted, *left, *missed]
         ]
+        read: dict[str, tuple[Page, State | None]] = {}
         for request, response in http.get_all(requests, self.pace):
             no = request.tag
             try:
                 if isinstance(response, CrawlError):
                     raise response
-                page, entry = self.thread(
+                read[no] = self.thread(
                     community, no, response, known.get(no), index.get(no), _outlived(no, known, index), refresh
                 )
             except CrawlError as problem:
                 failed = failed or problem
                 threads[no] = known.get(no, {"posts": "{}", "absent": False}) | {"last_modified": None}
                 continue
-            yield page
-            if entry is None or (entry.pop("archived", False) and not page.quarantined):  # it will not change any more
-                threads.pop(no, None)
-            else:
-                entry = _trusted(entry, page.quarantined)
-                # as text it takes a tenth of the memory: a board may have a hundred thousand posts
-                threads[no] = entry | {"posts": dumps(entry["posts"]).decode()}
+            if sum(len(page.posts) for page, _ in read.values()) >= AT_A_TIME:
+                yield from _together(read, threads)
+                read = {}
+        yield from _together(read, threads)
         note = None
         before = instant(last["observed_at"]) if last["observed_at"] else now
         if window.start < before and (refresh or not last["observed_at"]) and now >= window.end:
@@ -141,8 +140,8 @@ class Fourchan(Platform):
             threads[no]["position"] = order.get(no, len(order))
         settled = not failed and all(entry["last_modified"] for entry in threads.values())
         since = answer.headers.get("Last-Modified") if settled else None  # else the next reading looks again
-        read = last["observed_at"] if failed else now.isoformat()
-        state = {"observed_at": read, "since": since, "threads": threads}
+        as_of = last["observed_at"] if failed else now.isoformat()
+        state = {"observed_at": as_of, "since": since, "threads": threads}
         yield Page(reached=None if failed else window.start, state=state, note=note)
         if failed:
             raise failed
@@ -255,6 +254,23 @@ class Fourchan(Platform):
     def content(self, entity: Entity, fields: Record) -> object:
         get = fields.get
         return [get("sub"), get("com"), get("md5"), get("filename"), get("filedeleted")]
+
+
+def _together(read: Mapping[str, tuple[Page, State | None]], threads: dict[str, Any]) -> Iterator[Page]:
+    """The pages of several threads in one, since a page costs 0.3 ms, however small (measured 2026-11-24); then what to
+    remember of each."""
+    whole = Page([row for page, _ in read.values() for row in page.threads],
+                 [row for page, _ in read.values() for row in page.posts])  # fmt: skip
+    yield whole
+    for no, (page, entry) in read.items():
+        if whole.quarantined:
+            page.quarantined |= whole.quarantined & {row.post_id or row.thread_id for row in page.threads + page.posts}
+        if entry is None or (entry.pop("archived", False) and not page.quarantined):  # it will not change any more
+            threads.pop(no, None)
+        else:
+            entry = _trusted(entry, page.quarantined)
+            # as text it takes a tenth of the memory: a board may have a hundred thousand posts
+            threads[no] = entry | {"posts": dumps(entry["posts"]).decode()}
 
 
 def _index(answer: Response) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
-from extractors.lease import is_free, lease
+from extractors.lease import Turn, is_free, lease
 from extractors.store import LAST, Bucket, Exists, Store, StoreError
 
 PATIENCE = 120.0
@@ -244,6 +244,9 @@ class Gcs(Store):
     def leased(self, folder: str, owner: str) -> Collection[str]:
         held = (_leased(blob) for blob in self._listed(folder, "", LAST, "name,updated,generation,metadata"))
         return {one.name.removeprefix(self._prefix) for one in held if one.owner != owner and not is_free(one.updated)}
+
+    def turn(self, name: str, owner: str) -> Turn:
+        return Turn(self, name, owner)
 
     def find_lease(self, name: str) -> "Leased | None":
         found = self._find(name)

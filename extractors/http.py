@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import orjson
@@ -24,6 +24,9 @@ from extractors import errors
 from extractors.pace import Gate, HeldOff, Pace, asked_to_wait, backoff
 from extractors.usage import Stats, Usage
 from extractors.wire import Answer, Wire, host_of
+
+if TYPE_CHECKING:
+    from extractors.lease import Turn
 
 NOT_FOUND = frozenset({404})
 MAX_REDIRECTS = 5
@@ -107,7 +110,7 @@ class Http:
     request is tried. In seconds: `patience`, the longest wait between two tries, also if the host wants more;
     `backoff`, the longest first wait; `timeout`, to connect and of silence; `deadline`, of a whole answer.
     `max_bytes`: the largest body, decompressed. `allow`: hosts that may have a private address; others that have one,
-    redirects included, are refused.
+    redirects included, are refused. `machines`: what waits for this machine's turn at a host, where others share it.
     """
 
     def __init__(
@@ -125,10 +128,11 @@ class Http:
         patience: float = 300,
         backoff: float = 1,
         allow: Collection[str] = (),
+        machines: Callable[[str], "Turn | None"] = lambda _: None,
         log: logging.Logger | None = None,
     ) -> None:
         self.stats = Stats()
-        self._locks, self._clock = locks, clock
+        self._locks, self._clock, self._machines = locks, clock, machines
         self._secrets = {
             host.lower(): {name: value.strip() for name, value in headers.items()}
             for host, headers in (secrets or {}).items()
@@ -284,7 +288,7 @@ class Http:
 
     def _gate(self, host: str) -> Gate:
         if host not in self._gates:
-            self._gates.setdefault(host, Gate(self._locks, host, self._patience))
+            self._gates.setdefault(host, Gate(self._locks, host, self._patience, machines=self._machines(host)))
         return self._gates[host]
 
 

@@ -5,11 +5,14 @@
     <platform>/history/<community>/<observed_at>-<run>.json             how far the community's past is read
     <platform>/commits/hour=2026-11-22T13/<observed_at>-<run>.json      written last
     communities/<key>.json
+    leases/<what>/<key>                                                 in a bucket, which machines may share
 
 A file that no commit names is not there. A commit that another supersedes is not there either.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +30,7 @@ from extractors.records import ENTITIES
 from extractors.store import LAST, Store
 from extractors.usage import Usage
 
+log = logging.getLogger(__name__)
 HOUR_FORMAT = "%Y-%m-%dT%H"
 REWRITTEN = ".rewritten-"
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
@@ -171,6 +175,28 @@ class Lake:
         hidden = {commit.supersedes for commit in found}
         return [commit for commit in found if commit.name not in hidden]
 
+    def loadable(self, platform: str, start: datetime, end: datetime) -> list[Commit]:
+        """What is committed of the hours in `[start, end)`, without the files that are not there any more: a bucket's
+        rule may delete rows after some time, while their commits stay."""
+        for look in (1, 2):  # a rewrite deletes files, too, but then the next look finds its successor
+            commits = self.commits(platform, start, end)
+            first, last = f"hour={start:{HOUR_FORMAT}}", f"hour={end:{HOUR_FORMAT}}"
+            there = {name for entity in ENTITIES for name in self.store.list(f"{platform}/{entity}/", first, last)}
+            found = [
+                replace(commit, files={entity: file for entity, file in commit.files.items() if file.name in there})
+                for commit in commits
+            ]
+            missing = sum(len(commit.files) for commit in commits) - sum(len(commit.files) for commit in found)
+            if not missing:
+                break
+            if look == 2:
+                log.warning(
+                    "%s: %d files of the hours %s to %s are not in the lake any more, though commits name them: a rule"
+                    " of the bucket deleted them, or somebody did; what is left is loaded.",
+                    platform, missing, first, last,
+                )  # fmt: skip
+        return found
+
     def state(self, platform: str, community: Community) -> State | None:
         """The latest committed state of a community whose platform remembers it as a whole."""
         return self._latest(f"{platform}/state/{_quoted(community.key)}/")
@@ -245,7 +271,10 @@ class Lake:
         Observed when and by which run stays. None if nothing changed. Killed anywhere, either the old commit
         or the new one counts; `finish_rewrites` deletes what is left over.
         """
-        tables = {entity: self.table(commit, entity) for entity in commit.files}
+        tables = {}
+        for entity in commit.files:
+            with suppress(FileNotFoundError):  # deleted by a bucket's rule for what is old
+                tables[entity] = self.table(commit, entity)
         changed = {entity: change(entity, old) for entity, old in tables.items()}
         if without not in commit.communities and all(changed[entity].equals(old) for entity, old in tables.items()):
             return None

@@ -1,13 +1,14 @@
-"""A lease on a name in a bucket, which machines share: whoever holds it says so again and again; who died, loses it.
+"""Leases in a bucket, which machines share: whoever holds one says so again and again; who died, loses it.
 
-It is an object, written by compare-and-swap. On one machine a file's lock has decided before who may ask for it, so a
-lease of one's own machine is that of a process that died. Google's clock dates it. Whoever cannot reach the bucket for
-a minute may lose it to somebody else: then both go on, which costs requests, and no row.
+A lease is an object, written by compare-and-swap, and dated by Google's clock. `lease` is for one holder: on its
+machine a file's lock has decided before who may ask, so a lease of one's own machine is that of a process that died.
+`Turn` is for all processes of a machine together. Whoever cannot reach the bucket for a minute may lose a lease to
+somebody else: then both go on, which costs requests, and no row.
 """
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -25,6 +26,12 @@ SKEW = 10.0
 """Seconds by which this machine's clock may differ from Google's."""
 LOOK = 1.0
 """Seconds between two looks at a lease that another holds."""
+TERM, GAP = 120.0, 3.0
+"""After so many seconds a machine gives its turn to who waits for it, and for so many leaves it alone."""
+WAITS = 30.0
+"""For so many seconds it counts that another said it waits."""
+GIVEN_UP = "-"
+"""Before the name of an owner who gave it up."""
 log = logging.getLogger(__name__)
 
 
@@ -57,6 +64,49 @@ def _take(store: "Gcs", name: str, owner: str) -> int | None:
     if found.owner == owner or is_free(found.updated):
         return store.swap(name, found.generation, owner)
     return None
+
+
+class Turn:
+    """What one machine at a time may do, such as asking a host: its turn lasts while its processes ask, and ends after
+    a term if another waits."""
+
+    def __init__(self, store: "Gcs", name: str, owner: str) -> None:
+        self._store, self._name, self._owner = store, name, owner
+        self._until = self._ends = self._said = 0.0
+
+    def wait(self, patience: float, sleep: Callable[[float], object], after: Callable[[float], object]) -> float:
+        """Until it is this machine's turn; 0, or about how long another's lasts yet, where that is more than `patience`
+        allows. `after` is told for how many seconds the machine before may still act. Raises what `sleep` does."""
+        until = time.monotonic() + patience
+        while (now := time.monotonic()) >= self._until:
+            found = self._store.find_lease(self._name)
+            before = found.owner.removeprefix(GIVEN_UP) if found else self._owner
+            if found and found.owner == self._owner and 0 < self._ends <= now:
+                self._ends = 0.0
+                if self._another_waits():
+                    self._store.swap(self._name, found.generation, GIVEN_UP + self._owner)
+                    sleep(GAP)
+            elif not found or before == self._owner or found.owner.startswith(GIVEN_UP) or is_free(found.updated):
+                if self._store.swap(self._name, found.generation if found else 0, self._owner) is None:
+                    continue
+                self._until, self._ends = now + SECONDS / 3, self._ends or now + TERM
+                if before != self._owner:
+                    self._ends = now + SECONDS + TERM  # which begins when the one before has ended
+                    after(SECONDS / 3)
+            elif now >= until:
+                return max(LOOK, found.updated + SECONDS + SKEW - time.time())
+            else:
+                if now >= self._said + WAITS / 3:
+                    self._said = now
+                    self._store.replace(f"{self._name}.waits", b"")
+                sleep(LOOK)
+        return 0.0
+
+    def _another_waits(self) -> bool:
+        try:
+            return self._store.modified(f"{self._name}.waits") + WAITS + SKEW > time.time()
+        except FileNotFoundError:
+            return False
 
 
 class _Keeper(Thread):

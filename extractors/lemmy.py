@@ -46,7 +46,7 @@ URL = re.compile(rf"^(?:https?://)?({HOST})/(?:c|feeds/c)/({NAME})(?:\.xml)?/?(?
 ITEM = re.compile(rf"^https?://({HOST})/((?:post|comment)/\d+)(?:[/?#].*)?$", re.IGNORECASE)
 KEY = re.compile(rf"^lemmy:({HOST})/({NAME})$", re.IGNORECASE)
 HANDLE = re.compile(rf"^!([a-z0-9_]+)@({HOST})$", re.IGNORECASE)
-AT_A_TIME = 100  # rows
+AT_A_TIME = 500  # rows
 FEW = 10  # of what an hour lacks, so many are asked for by their ids
 # These move on almost every reading, and make neither a row nor a version.
 COUNTERS = frozenset((

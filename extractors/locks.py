@@ -9,12 +9,16 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
 
 import filelock
 
 from extractors.store import Store
+
+if TYPE_CHECKING:
+    from extractors.lease import Turn
 
 READING, HISTORY, REWRITING = "reading", "history", "rewriting"
 """What is done: a crawl, the reading of a past, the rewriting of commits."""
@@ -45,6 +49,11 @@ def is_done(what: str, keys: Iterable[str], store: Store, scratch: Path) -> bool
         except filelock.Timeout:
             return True
     return not {_name(what, key) for key in keys}.isdisjoint(store.leased(f"leases/{what}/", _machine(scratch)))
+
+
+def turn(host: str, store: Store, scratch: Path) -> "Turn | None":
+    """What waits until this machine may ask a host, where others may ask it, too."""
+    return store.turn(_name("hosts", host.lower()), _machine(scratch))
 
 
 def _file(what: str, key: str, scratch: Path) -> Path:

@@ -1,4 +1,5 @@
 """When a host may be asked: limits that hold across the threads and processes of one machine, and how long to wait.
+Of several machines that share a lake, one at a time asks a host (lease.py).
 
 Each host has a folder of small files. `recent.json` says when requests were sent and until when the host wants to be
 left alone; `turn` is held by the one who is next; `slot-0` … are each held while a request is in flight. All of them
@@ -21,12 +22,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
+
+if TYPE_CHECKING:
+    from extractors.lease import Turn
 
 EXACT = 100  # up to so many requests a span, each one's time is kept; above, times are rounded up to 1/100 of the span
 SLACK = 0.05  # seconds added to a span (at most a tenth of it), because requests travel at varying speed
 LONGEST_BACKOFF = 60.0  # seconds
+SLICE = 15.0  # seconds of a wait, after which it is looked at again whether this machine may ask
 POLL = 0.005  # seconds between two looks at a lock that another process holds
 
 
@@ -87,7 +93,8 @@ class Recent:
         """Record a request and return 0, or return the seconds to wait before asking again."""
         self.set_clock(now)
         span = pace.span
-        self.sent = [(at, count) for at, count in self.sent if at + span > now]
+        fresh = next((i for i, (at, _) in enumerate(self.sent) if at + span > now), len(self.sent))
+        del self.sent[:fresh]
         if now < self.not_before:
             return self.not_before - now
         excess = sum(count for _, count in self.sent) - pace.requests
@@ -173,11 +180,17 @@ class Gate:
     """
 
     def __init__(
-        self, locks: Path, host: str, patience: float = math.inf, now: Callable[[], float] = time.monotonic
+        self,
+        locks: Path,
+        host: str,
+        patience: float = math.inf,
+        now: Callable[[], float] = time.monotonic,
+        machines: "Turn | None" = None,
     ) -> None:
-        self._patience = patience
-        self._folder = locks / re.sub(r"[^a-z0-9.-]", "_", host.lower())
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._patience, self._machines = patience, machines
+        folder = locks / re.sub(r"[^a-z0-9.-]", "_", host.lower())
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = str(folder)  # a Path makes a new one of each name, three times a request
         self._now = now
         self._turn = threading.Lock()
 
@@ -198,8 +211,10 @@ class Gate:
                 turn = self._wait_for(["turn"], stop)
                 try:
                     slot = self._wait_for([f"slot-{n}" for n in range(pace.in_flight)], stop)
+                    self._wait_for_machine(pace, stop)
                     while wait := self._take(pace):
                         self._sleep(wait, pace, stop)
+                        self._wait_for_machine(pace, stop)
                 finally:
                     os.close(turn)
             finally:
@@ -217,8 +232,20 @@ class Gate:
     def _sleep(self, wait: float, pace: Pace, stop: threading.Event) -> None:
         if wait > max(self._patience, pace.span):  # more than the pace itself can ask for
             raise HeldOff(wait)
-        stop.wait(wait)
+        stop.wait(min(wait, SLICE))
         _check(stop)
+
+    def _wait_for_machine(self, pace: Pace, stop: threading.Event) -> None:
+        """Until it is this machine's turn; the requests of the one before count as if they had been its own."""
+
+        def sleep(seconds: float) -> None:
+            stop.wait(seconds)
+            _check(stop)
+
+        if self._machines is not None:
+            left = self._machines.wait(self._patience, sleep, lambda seconds: self.hold_off(seconds + pace.span))
+            if left:
+                raise HeldOff(left)
 
     def _wait_for_route(self, route: str) -> float:
         with self._recent() as recent:
@@ -245,7 +272,7 @@ class Gate:
 
     def _wait_for(self, names: list[str], stop: threading.Event) -> int:
         """Lock any one of these files; its open handle is the lock."""
-        first = random.randrange(len(names))
+        first = random.randrange(len(names)) if len(names) > 1 else 0
         while True:
             for name in names[first:] + names[:first]:
                 handle = self._open(name)
@@ -258,7 +285,7 @@ class Gate:
             _check(stop)
 
     def _open(self, name: str) -> int:
-        return os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o666)
+        return os.open(f"{self._folder}/{name}", os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def _check(stop: threading.Event) -> None:

@@ -5,6 +5,7 @@ quarantine.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, get_args
 
@@ -45,6 +46,7 @@ def columns(types: Mapping[pa.DataType, str]) -> pa.Schema:
     return pa.schema([(name, kind) for kind, names in types.items() for name in names.split()])
 
 
+@lru_cache(64)
 def schema(platform: Platform, entity: Entity) -> pa.Schema:
     """All columns of `threads`, `posts` or `authors` of a platform: the common ones, then its own."""
     return pa.schema([*COMMON, *getattr(platform, entity)])
@@ -67,7 +69,7 @@ class Columns:
 
     def __init__(self, platform: Platform, entity: Entity, community: Community, run_id: str) -> None:
         self._platform, self._entity, self._community, self._run_id = platform, entity, community, run_id
-        self._typing = Typing(getattr(platform, entity))
+        self._typing = typing(platform, entity)
         self._clear()
 
     def _clear(self) -> None:
@@ -176,6 +178,12 @@ class Typing:
             except MISFIT:
                 return f"{field.name}: expected {field.type}, got {record.get(field.name)!r}"[:500]
         return "does not fit"
+
+
+@lru_cache(64)
+def typing(platform: Platform, entity: Entity) -> Typing:
+    """Made once: a new one for each page's table costs 1 ms."""
+    return Typing(getattr(platform, entity))
 
 
 def table(platform: Platform, entity: Entity, community: Community, run_id: str, rows: Sequence[Row]) -> pa.Table:

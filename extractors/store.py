@@ -12,7 +12,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+if TYPE_CHECKING:
+    from extractors.lease import Turn
 
 TEMPORARY = ".tmp-"
 LAST = "\U0010ffff"
@@ -105,6 +108,10 @@ class Store(ABC):
     @abstractmethod
     def leased(self, folder: str, owner: str) -> Collection[str]:
         """The names of the leases there that other machines than `owner` hold."""
+
+    @abstractmethod
+    def turn(self, name: str, owner: str) -> "Turn | None":
+        """What waits for this machine's turn, the `owner`'s, among all that share the store; None where none do."""
 
     @abstractmethod
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
@@ -201,6 +208,9 @@ class Folder(Store):
 
     def leased(self, folder: str, owner: str) -> Collection[str]:
         return ()
+
+    def turn(self, name: str, owner: str) -> "Turn | None":
+        return None
 
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
         for path in (self.root / folder).rglob(f"{TEMPORARY}*"):

@@ -63,7 +63,8 @@ class Wire:
         allow: Collection[str] = (),
     ) -> None:
         self._via = via.rstrip("/") if via else None
-        self._timeout, self._deadline, self._max_bytes = timeout, deadline, max_bytes
+        self._timeout = urllib3.Timeout(*timeout)  # else requests checks the numbers each time
+        self._deadline, self._max_bytes = deadline, max_bytes
         own = {urlsplit(self._via).hostname or ""} if self._via else set()  # whoever sets `via` means that host
         self._adapter = _Adapter(deadline, {host.lower() for host in allow} | own)
         self._session = requests.Session()  # reads proxies and certificates from the environment
@@ -87,7 +88,8 @@ class Wire:
         environment = self._environment(request.url or "")
         began = time.monotonic()
         try:  # not through the session, which reads a redirect's body whole, whatever its size, and keeps cookies
-            with self._adapter.send(request, timeout=self._timeout, **environment) as response:
+            # the type stubs do not know that it takes a Timeout
+            with self._adapter.send(request, timeout=self._timeout, **environment) as response:  # type: ignore[arg-type]
                 body, size = self._read(url, response)
                 return Answer(response.status_code, response.headers, body, size)
         except _NotPublicError as private:

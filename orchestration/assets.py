@@ -21,6 +21,12 @@ FITS = "Every row loaded fits the columns that its platform declares today."
 SAY_EVERY = 10.0  # seconds between two lines of progress
 
 
+def merged_at_once(pipeline: Pipeline) -> dg.BackfillPolicy:
+    """One run for a range, where the warehouse takes as many hours; else as few as it takes."""
+    most = pipeline.warehouse.most_hours
+    return dg.BackfillPolicy.multi_run(most) if most else SINGLE_RUN
+
+
 class Hours(dg.Config):
     """The hours to work on, as `2026-11-22T13`; without any, the run's partitions."""
 
@@ -85,7 +91,7 @@ def raw_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefinition) ->
         check_specs=[dg.AssetCheckSpec("fits", asset=["raw", table], description=FITS) for table in tables],
         can_subset=True,
         partitions_def=partitions,
-        backfill_policy=SINGLE_RUN,
+        backfill_policy=merged_at_once(pipeline),
         pool=WAREHOUSE_POOL,
     )
     def load(

@@ -13,7 +13,7 @@ from extractors.store import Bucket, Place, StoreError
 from orchestration.dbt import DbtError
 from orchestration.pipeline import Pipeline
 from orchestration.settings import PROJECT, Settings, SettingsError, parse_hour
-from orchestration.warehouse import QueryError, WarehouseError
+from orchestration.warehouse import Loaded, QueryError, WarehouseError
 
 FAILED, BAD_INPUT = 1, 2
 RESTORED_AT_ONCE = 720  # hours: a month, so that one that is killed goes on with the next
@@ -169,10 +169,13 @@ def _run_id() -> str:
 
 
 def _load(pipeline: Pipeline, options: argparse.Namespace) -> int:
-    loaded = pipeline.load(_window(pipeline, options).hours)
+    _say_loaded(pipeline.load(_window(pipeline, options).hours))
+    return 0
+
+
+def _say_loaded(loaded: Loaded) -> None:
     for table in sorted(loaded.rows):
         print(f"raw.{table}: {loaded.total(table)} rows")
-    return 0
 
 
 def _transform(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -193,8 +196,11 @@ def _build(pipeline: Pipeline, hours: Sequence[datetime]) -> int:
 
 def _run(pipeline: Pipeline, options: argparse.Namespace) -> int:
     code = _crawl(pipeline, options)  # what failed is said; what did not is loaded
-    _load(pipeline, options)
-    return _transform(pipeline, options) or code
+    hours = sorted(_window(pipeline, options).hours)
+    for some in pipeline.warehouse.portions(hours):
+        _say_loaded(pipeline.load(some))
+        _build(pipeline, some)
+    return code
 
 
 def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -206,8 +212,15 @@ def _catch_up(pipeline: Pipeline, options: argparse.Namespace) -> int:
     if not hours:
         print("The lake has nothing that the clean tables lack.")
         return 0
-    pipeline.load(hours)
-    return _build(pipeline, hours)
+    return _merge(pipeline, hours)
+
+
+def _merge(pipeline: Pipeline, hours: Sequence[datetime]) -> int:
+    """Load and transform, as many hours at once as the warehouse takes."""
+    for some in pipeline.warehouse.portions(hours):
+        pipeline.load(some)
+        _build(pipeline, some)
+    return 0
 
 
 def _restore(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -226,9 +239,7 @@ def _import(pipeline: Pipeline, options: argparse.Namespace) -> int:
     from orchestration.imports import import_exports
 
     hours, problems = import_exports(pipeline, options.place)
-    if hours:
-        pipeline.load(hours)
-        _build(pipeline, hours)
+    _merge(pipeline, hours)
     return FAILED if problems else 0
 
 

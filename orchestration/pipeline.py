@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from extractors.history import Progress
 from extractors.lake import Commit, Lake, Tracked
-from extractors.locks import HISTORY, READING, REWRITING, alone
+from extractors.locks import HISTORY, READING, REWRITING, alone, turn
 from extractors.plan import groups, polled, wanted
 from extractors.platform import HOUR, Community, Platform, floor_hour
 from extractors.platforms import PLATFORMS
@@ -137,6 +137,7 @@ class Pipeline:
             clock=self.settings.now,
             attempts=attempts,
             allow=self.settings.allow_hosts,
+            machines=lambda host: turn(host, self.lake.store, self.scratch),
         )
         try:
             yield http

@@ -154,6 +154,7 @@ def transform_schedules(pipeline: Pipeline, assets: Sequence[dg.AssetsDefinition
             return dg.SkipReason(f"{busy} The next tick looks again.")
         if not hours:
             return dg.SkipReason("The lake has nothing that the clean tables lack.")
+        hours = pipeline.warehouse.portions(hours)[0]  # the next tick takes what is left
         config = Hours(hours=[f"{hour:{HOUR_FORMAT}}" for hour in hours])
         # hours before the first partition are merged as well, but there is no partition to show them by
         shown = max(max(hours), floor_hour(pipeline.settings.start))

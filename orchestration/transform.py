@@ -9,7 +9,7 @@ import orjson
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration.assets import SINGLE_RUN, WAREHOUSE_POOL, Hours, hours_of, show
+from orchestration.assets import WAREHOUSE_POOL, Hours, hours_of, merged_at_once, show
 from orchestration.dbt import DAILY, Node, explain, failed
 from orchestration.pipeline import Pipeline
 
@@ -45,7 +45,7 @@ def transform_assets(pipeline: Pipeline, partitions: dg.HourlyPartitionsDefiniti
         name="dbt",
         dagster_dbt_translator=translator,
         partitions_def=partitions,
-        backfill_policy=SINGLE_RUN,
+        backfill_policy=merged_at_once(pipeline),
         pool=WAREHOUSE_POOL,
     )
     def transform(context: dg.AssetExecutionContext, config: Hours) -> Iterator[Any]:

@@ -52,6 +52,11 @@ class Loaded:
     files: int = 0
     misfits: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    def __add__(self, other: "Loaded") -> "Loaded":
+        """Both, of different hours."""
+        rows = {table: {**self.rows.get(table, {}), **hours} for table, hours in other.rows.items()}
+        return Loaded({**self.rows, **rows}, self.files + other.files, {**self.misfits, **other.misfits})
+
     def total(self, table: str) -> int:
         return sum(self.rows.get(table, {}).values())
 
@@ -75,6 +80,8 @@ class Warehouse(ABC):
     """The output of the dbt profile."""
     catalog: str
     """What dbt calls the database: a manifest made for one serves no other."""
+    most_hours: int | None = None
+    """How many hours may be loaded and merged at once."""
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -90,6 +97,11 @@ class Warehouse(ABC):
     @abstractmethod
     def has(self, schema: str, table: str, patience: float | None = None) -> bool:
         """Whether there is such a table or view; there is none in a warehouse that is not made yet."""
+
+    def portions(self, hours: Sequence[datetime]) -> list[list[datetime]]:
+        """The hours, as many at once as may be loaded and merged."""
+        most = self.most_hours or max(len(hours), 1)
+        return [list(hours[start : start + most]) for start in range(0, len(hours), most)]
 
     # -- loading -----------------------------------------------------------------------------------------------
 
@@ -142,17 +154,18 @@ class Warehouse(ABC):
 
 def warehouse_of(settings: "Settings") -> Warehouse:
     """The one that the settings name."""
-    from orchestration.duckdb_file import DuckDBFile
-    from orchestration.settings import SettingsError
-
     if isinstance(settings.warehouse, Path):
+        from orchestration.duckdb_file import DuckDBFile
+
         return DuckDBFile(settings.warehouse)
-    raise SettingsError(f"{settings.warehouse}: BigQuery is not built yet.")
+    from orchestration.bigquery import BigQuery  # Google's libraries: 1 s, which nobody else need pay
+
+    return BigQuery(settings.warehouse, settings.home)
 
 
 def committed(lake: Lake, platform: str, hours: Iterable[datetime]) -> list[Commit]:
     """What is committed of these hours, in as few listings as they have gaps."""
-    return [commit for window in windows(list(hours)) for commit in lake.commits(platform, window.start, window.end)]
+    return [commit for window in windows(list(hours)) for commit in lake.loadable(platform, window.start, window.end)]
 
 
 def rows_by_hour(commits: Iterable[Commit], entity: Entity) -> dict[datetime, int]:

@@ -6,15 +6,20 @@ operator's morning.
 """
 
 import json
+import os
 import shlex
 import shutil
+import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sandbox import bigquery, gcs
 from sandbox.discord_world import GUILD
 from sandbox.running import SystemFailed, free_port, served, set_clock, system
 
@@ -62,17 +67,44 @@ QUESTIONS = {
 }
 
 
+ANYWHERE = {  # in SQL that BigQuery understands, too
+    "Which communities are busiest, and how much of it was edited or deleted?": """
+        select community, count(*) as posts, count(distinct author_name) as authors, count(edited_at) as edited,
+               count(deleted_at) as deleted, min(created_at) as since
+        from clean.all_posts group by community order by posts desc""",
+    "Which words are new, or more frequent than in the week before?": """
+        select community, word, posts, posts_before from marts.trending_words where trend_rank <= 2
+        order by community, trend_rank""",
+}
+
+
 def main() -> None:
     try:
-        _main()
+        with _warehouse(sys.argv[1:]):
+            _main()
     except SystemFailed as problem:
         raise SystemExit(f"The demo failed: {problem}") from None
 
 
-def _main() -> None:
-    began = time.monotonic()
+@contextmanager
+def _warehouse(arguments: list[str]) -> Iterator[None]:
+    """A folder and DuckDB; or, for `bigquery`, stand-ins for Cloud Storage and BigQuery, which runs then find."""
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
+    if arguments != ["bigquery"]:
+        yield
+        return
+    _say("Starting stand-ins for Cloud Storage and BigQuery on loopback")
+    buckets = HOME / "buckets"
+    with gcs.served(buckets, "lake") as storage, bigquery.served(HOME / "bigquery", buckets) as server:
+        os.environ |= {
+            "STORAGE_EMULATOR_HOST": gcs.address(storage), "THREADLAKE_LAKE": "gs://lake/demo", **server.environment,
+        }  # fmt: skip
+        yield
+
+
+def _main() -> None:
+    began = time.monotonic()
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     start = now - timedelta(days=DAYS)
     first, *_ = single = [now - HOUR * (SINGLE_HOURS - i) for i in range(SINGLE_HOURS)]
@@ -135,7 +167,7 @@ def _show() -> None:
 
     pipeline = Pipeline.of(Settings.from_env())
     print(f"{status(pipeline)}")
-    for question, query in QUESTIONS.items():
+    for question, query in (QUESTIONS if pipeline.warehouse.kind == "duckdb" else ANYWHERE).items():
         found = pipeline.warehouse.query(query, patience=30)
         print(f"\n{question}\n\n{table(found.columns, found.rows)}")
     print()

@@ -14,7 +14,7 @@ locals {
     warehouse = ["roles/bigquery.jobUser"]
     dashboard = ["roles/bigquery.jobUser"]
     deployer  = []
-    planner   = ["roles/viewer", "roles/iam.securityReviewer"]
+    planner   = ["roles/viewer", "roles/iam.securityReviewer", "roles/serviceusage.serviceUsageConsumer"]
   }
   project_grants = merge([
     for account, roles in local.project_roles : { for role in roles : "${account}-${role}" => { account = account, role = role } }

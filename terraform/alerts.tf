@@ -7,20 +7,49 @@ resource "google_monitoring_notification_channel" "email" {
 }
 
 locals {
-  containers = "resource.type=\"gce_instance\" log_id(\"cos_containers\")"
-  metrics = {
-    failures = { filter = "${local.containers} jsonPayload.message=~\" - RUN_FAILURE - \"", description = "Runs that failed." }
-    launches = { filter = "${local.containers} jsonPayload.message=~\"Completed scheduled launch of run\"", description = "Runs that a schedule began." }
-    refused  = { filter = "severity>=ERROR (resource.type=\"bigquery_resource\" OR resource.type=\"gcs_bucket\" OR resource.type=\"cloud_run_job\")", description = "What BigQuery, the lake or Cloud Run refused." }
+  containers = "resource.type=\"gce_instance\" AND log_id(\"cos_containers\")"
+  alerts = {
+    failures = {
+      title  = "threadlake: a run failed"
+      filter = "${local.containers} AND jsonPayload.message=~\" - RUN_FAILURE - \""
+    }
+    refused = {
+      title  = "threadlake: Google refused something"
+      filter = "severity>=ERROR AND resource.type=(\"bigquery_resource\" OR \"bigquery_project\" OR \"bigquery_dataset\" OR \"cloud_run_job\" OR \"cloud_run_revision\")"
+    }
   }
 }
 
-resource "google_logging_metric" "main" {
-  for_each = local.metrics
+resource "google_monitoring_alert_policy" "logs" {
+  for_each = local.alerts
 
-  name        = "threadlake/${each.key}"
-  description = each.value.description
-  filter      = each.value.filter
+  display_name          = each.value.title
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.email.id]
+
+  conditions {
+    display_name = each.value.title
+    condition_matched_log {
+      filter = each.value.filter
+    }
+  }
+
+  alert_strategy {
+    auto_close = "86400s"
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    content = "What to do stands in docs/runbook.md, \"When something is wrong\"."
+  }
+}
+
+resource "google_logging_metric" "launches" {
+  name        = "threadlake/launches"
+  description = "Runs that a schedule began."
+  filter      = "${local.containers} AND jsonPayload.message=~\"Completed scheduled launch of run\""
 
   metric_descriptor {
     metric_kind = "DELTA"
@@ -28,39 +57,6 @@ resource "google_logging_metric" "main" {
   }
 
   depends_on = [google_project_service.apis]
-}
-
-resource "google_monitoring_alert_policy" "more_than_none" {
-  for_each = {
-    failures = "threadlake: a run failed"
-    refused  = "threadlake: Google refused something"
-  }
-
-  display_name          = each.value
-  combiner              = "OR"
-  notification_channels = [google_monitoring_notification_channel.email.id]
-
-  conditions {
-    display_name = local.metrics[each.key].description
-    condition_threshold {
-      filter          = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.main[each.key].name}\" resource.type=\"${each.key == "failures" ? "gce_instance" : "global"}\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        alignment_period   = "600s"
-        per_series_aligner = "ALIGN_SUM"
-      }
-    }
-  }
-
-  alert_strategy {
-    auto_close = "86400s"
-  }
-
-  documentation {
-    content = "What to do stands in the runbook: docs/runbook.md, \"When something is wrong\"."
-  }
 }
 
 resource "google_monitoring_alert_policy" "silence" {
@@ -72,7 +68,7 @@ resource "google_monitoring_alert_policy" "silence" {
   conditions {
     display_name = "Hours are read hourly"
     condition_absent {
-      filter   = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.main["launches"].name}\" resource.type=\"gce_instance\""
+      filter   = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.launches.name}\" resource.type=\"gce_instance\""
       duration = "10800s"
       aggregations {
         alignment_period   = "600s"

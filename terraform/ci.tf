@@ -67,10 +67,24 @@ resource "google_project_iam_custom_role" "deployer" {
     "compute.instances.setMetadata",
     "compute.instances.start",
     "compute.instances.stop",
-    "compute.zoneOperations.get",
   ]
 
   depends_on = [google_project_service.apis]
+}
+
+# what was asked of a machine is asked about in the project
+resource "google_project_iam_custom_role" "operations" {
+  role_id     = "threadlakeOperations"
+  title       = "threadlake: whether an operation is done"
+  permissions = ["compute.zoneOperations.get"]
+
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_project_iam_member" "deployer" {
+  project = var.project
+  role    = google_project_iam_custom_role.operations.id
+  member  = google_service_account.roles["deployer"].member
 }
 
 resource "google_compute_instance_iam_member" "deployer" {

@@ -20,7 +20,7 @@ resource "google_cloud_run_v2_service" "dashboard" {
 
     containers {
       image = local.image
-      args  = ["threadlake", "dashboard", "--host", "0.0.0.0", "--port", "8080"]
+      args  = ["threadlake", "dashboard", "--port", "8080"]
 
       ports {
         container_port = 8080
@@ -35,6 +35,11 @@ resource "google_cloud_run_v2_service" "dashboard" {
       env {
         name  = "THREADLAKE_WAREHOUSE"
         value = local.settings.THREADLAKE_WAREHOUSE
+      }
+
+      env {
+        name  = "THREADLAKE_DASHBOARD_HOST"
+        value = "0.0.0.0" # of the container
       }
 
       env {

@@ -138,6 +138,14 @@ resource "google_compute_instance_iam_member" "operators" {
   member        = each.key
 }
 
+resource "google_project_iam_member" "operators" {
+  for_each = var.operators # gcloud looks for the machine before it logs in
+
+  project = var.project
+  role    = "roles/compute.viewer"
+  member  = each.key
+}
+
 resource "google_service_account_iam_member" "operators" {
   for_each = var.operators # who logs in to a machine acts as its account
 

@@ -49,12 +49,12 @@ resource "google_compute_firewall" "iap" {
 }
 
 resource "google_compute_firewall" "database" {
-  name        = "threadlake-database"
-  description = "Dagster's database, from runs on Cloud Run."
-  network     = google_compute_network.main.id
-  direction   = "INGRESS"
-  source_tags = ["threadlake-run"]
-  target_tags = ["threadlake"]
+  name          = "threadlake-database"
+  description   = "Dagster's database, from runs on Cloud Run, which have addresses of this network."
+  network       = google_compute_network.main.id
+  direction     = "INGRESS"
+  source_ranges = [google_compute_subnetwork.main.ip_cidr_range]
+  target_tags   = ["threadlake"]
 
   allow {
     protocol = "tcp"

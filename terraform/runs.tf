@@ -18,7 +18,6 @@ resource "google_cloud_run_v2_job" "warehouse" {
         network_interfaces {
           network    = google_compute_network.main.id
           subnetwork = google_compute_subnetwork.main.id
-          tags       = ["threadlake-run"]
         }
       }
 

@@ -4,9 +4,12 @@ of their own, since the profile of dbt and the settings are read from it.
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from sandbox.bigquery import BigQueryServer, missing, served
 
 settings.register_profile("threadlake", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("threadlake")
@@ -20,3 +23,13 @@ def environment() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BigQueryServer, Path]]:
+    """A stand-in for BigQuery, and the folder where it finds buckets; to start one costs some seconds."""
+    if reason := missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("bigquery")
+    with served(folder / "server", folder / "buckets") as server:
+        yield server, folder / "buckets"

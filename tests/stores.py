@@ -14,6 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
 from extractors.gcs import Gcs
+from extractors.lease import Turn
 from extractors.store import LAST, Bucket, Store
 from sandbox.gcs import GcsSite, address
 from sandbox.server import Sandbox
@@ -88,6 +89,9 @@ class Watched(Store):
 
     def leased(self, folder: str, owner: str) -> Collection[str]:
         return self._store.leased(folder, owner)
+
+    def turn(self, name: str, owner: str) -> Turn | None:
+        return self._store.turn(name, owner)
 
     def sweep_halves(self, folder: str, older_than: float) -> Iterator[str]:
         return self._store.sweep_halves(folder, older_than)

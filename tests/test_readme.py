@@ -49,7 +49,7 @@ def test_the_runbook_names_what_there_is() -> None:
         assert unit.removeprefix("threadlake-") in (ROOT / "terraform" / "cloud-init.yaml.tftpl").read_text()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_each_threadlake_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(seed=2, start=NOW - timedelta(days=3), hours=100, scale=0.2)
     posts = tmp_path / "posts.ndjson.gz"

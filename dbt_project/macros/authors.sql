@@ -48,5 +48,6 @@
         min(first_seen_at) over (partition by {{ key }}) as first_seen_at,
         max(last_seen_at) over (partition by {{ key }}) as last_seen_at
     from {{ states }}
+    where true
     qualify row_number() over (partition by {{ key }} order by {{ author_order() }}) = 1
 {%- endmacro %}

@@ -34,6 +34,7 @@
         (
             select known.* from {{ clean.post_versions }} as known
             inner join stray_posts as stray on {{ same_key('stray', 'known', post_key()) }}
+            where {{ every_partition('known.created_hour') }}
         )
     {%- endset -%}
     {%- do statements.append("create or replace temporary table whole_versions as " ~ finished_versions(version_states)) -%}
@@ -61,6 +62,7 @@
     places as (
         {%- for relation in relations %}
         select {{ key | join(', ') }}, key_number, created_hour from {{ relation }}
+        where {{ every_partition('created_hour') }}
         {%- if not loop.last %} union all {% endif -%}
         {%- endfor %}
     ),
@@ -97,6 +99,7 @@
             select known.{{ (columns + seen_columns()) | join(', known.') }}
             from {{ relation }} as known
             inner join {{ stray }} as stray on {{ same_key('stray', 'known', key) }}
+            where {{ every_partition('known.created_hour') }}
             {%- if not loop.last %} union all {% endif -%}
             {%- endfor %}
         )
@@ -108,6 +111,6 @@
 {% macro replace_rows(relation, key, stray, whole, here='true') -%}
     {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(relation) | map(attribute='name')) -%}
     delete from {{ relation }} as known
-    where exists (select 1 from {{ stray }} as stray where {{ same_key('stray', 'known', key) }});
+    where {{ every_partition('known.created_hour') }} and exists (select 1 from {{ stray }} as stray where {{ same_key('stray', 'known', key) }});
     insert into {{ relation }} ({{ columns }}) select {{ columns }} from {{ whole }} where {{ here }}
 {%- endmacro %}

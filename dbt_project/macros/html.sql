@@ -1,8 +1,8 @@
 {# A short text of 4chan's, such as a subject or a name, without its HTML escapes: it uses these five. #}
 {% macro unescaped(column) -%}
     {%- set expression = namespace(sql=column) -%}
-    {%- for escape, character in [('&quot;', '"'), ('&#039;', "''"), ('&lt;', '<'), ('&gt;', '>'), ('&amp;', '&')] -%}
-        {%- set expression.sql = "replace(" ~ expression.sql ~ ", '" ~ escape ~ "', '" ~ character ~ "')" -%}
+    {%- for escape, character in [('&quot;', '"'), ('&#039;', "'"), ('&lt;', '<'), ('&gt;', '>'), ('&amp;', '&')] -%}
+        {%- set expression.sql = "replace(" ~ expression.sql ~ ", " ~ pattern(escape) ~ ", " ~ pattern(character) ~ ")" -%}
     {%- endfor -%}
     {{ return(expression.sql) }}
 {%- endmacro %}

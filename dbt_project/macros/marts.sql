@@ -151,7 +151,7 @@
 {# The posts of the days that changed, or all: `columns` of the clean tables, with `day` and `year`. As a subquery. #}
 {% macro posts_by_days(columns, partial=none) -%}
     {%- set partial = only_changed() if partial is none else partial -%}
-    {%- set here = in_partitions('known.created_hour', hours_of_changed_days()) if partial else 'true' -%}
+    {%- set here = in_partitions('known.created_hour', hours_of_changed_days()) if partial -%}
     (
         select known.*, extract(year from known.day) as year
         from (
@@ -160,9 +160,7 @@
             from {{ ref(name) }} as known
             where
                 {{ on_side('known.created_at', side) }}
-                {%- if partial %}
-                and {{ narrowed(ref(name), here) }}
-                {%- endif %}
+                and {{ here if partial else every_partition('known.created_hour') }}
             {%- if not loop.last %}
             union all
             {%- endif %}
@@ -179,15 +177,16 @@
     {%- set target = arguments.target_relation -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
     {%- set number = config.get('meta').number -%}
-    delete from {{ target }} as known
-    where
-        {{ in_changed() }}
-        {%- if number and only_changed() %}
-        or known.{{ number }} in (select fresh.{{ number }} from {{ arguments.temp_relation }} as fresh)
-        {%- endif %};
-
-    insert into {{ target }} ({{ columns }})
-    select {{ columns }} from {{ arguments.temp_relation }}
+    {%- set doomed -%}
+        delete from {{ target }} as known
+        where
+            {{ in_changed() }}
+            {%- if number and only_changed() %}
+            or known.{{ number }} in (select fresh.{{ number }} from {{ arguments.temp_relation }} as fresh)
+            {%- endif %}
+    {%- endset -%}
+    {%- set made = "insert into " ~ target ~ " (" ~ columns ~ ") select " ~ columns ~ " from " ~ arguments.temp_relation -%}
+    {{ together([doomed, made]) }}
 {%- endmacro %}
 
 {# -- what is counted ---------------------------------------------------------------------------------------------- #}

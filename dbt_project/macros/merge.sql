@@ -95,6 +95,7 @@
         max(seen.last_seen_at) over (partition by seen.{{ key | join(', seen.') }}) as last_seen_at,
         max(seen.gone_at) over (partition by seen.{{ key | join(', seen.') }}) as gone_at
     from {{ states }} as seen
+    where true
     qualify row_number() over (partition by seen.{{ key | join(', seen.') }} order by {{ winning_order(columns) }}) = 1
 {%- endmacro %}
 
@@ -206,6 +207,10 @@
 
 {% macro has_number(fresh, side=none) -%}
     {{ in_touched(side) }} and known.key_number in (select fresh.key_number from {{ fresh }} as fresh)
+{%- endmacro %}
+
+{% macro has_number_in(fresh, hours) -%}
+    {{ in_partitions('known.' ~ config.get('meta').partition, hours) }} and known.key_number in (select fresh.key_number from {{ fresh }} as fresh)
 {%- endmacro %}
 
 {# A number made of a key, kept in the row: comparing numbers is what makes finding few rows among tens of millions cheap. The

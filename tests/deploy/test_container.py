@@ -4,12 +4,14 @@ this machine, with their environment, their dagster.yaml and a real PostgreSQL.
 Not tried here: the build of the image, users and volumes, a file system that is only read.
 """
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +54,8 @@ def test_the_image_has_what_it_runs_and_nothing_else() -> None:
     ignored = (PROJECT / ".dockerignore").read_text().splitlines()
     assert ignored[0] == "*" and {line[1:] for line in ignored if line.startswith("!")} == set(copied)
     assert all((PROJECT / name).exists() for name in copied)
+    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert {name.partition(".")[0] for name in packages} - {"sandbox"} <= set(copied)  # a sandbox is for trying out
     assert re.search(r"^USER 10001$", DOCKERFILE, re.M) and "--require-hashes" in DOCKERFILE
     for name in ("deploy/dagster.yaml", "deploy/workspace.yaml", "deploy/threadlake"):
         assert (PROJECT / name).exists()
@@ -65,6 +69,8 @@ def test_the_lock_of_the_image_has_hashes_names_no_host_and_no_tool_of_developer
     assert lock.count("--hash=sha256:") > len(packages) > 100
     assert "dagster-postgres" in packages and not {"pytest", "ruff", "mypy", "playwright", "uv"} & set(packages)
     assert "://" not in lock
+    asked = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {re.split("[<>=]", name)[0] for name in asked} <= set(packages), "make lock makes it anew"
     developers = (PROJECT / "requirements-dev.lock").read_text()
     pinned = re.findall(r"^(\S+==\S+)", lock, re.M)
     assert [line for line in pinned if line not in developers] == []  # what is tested is what is deployed
@@ -80,9 +86,20 @@ def test_the_deployed_instance_is_the_laptops_but_for_its_places() -> None:
     }
 
 
+def test_alerts_look_for_what_dagster_prints() -> None:
+    """That a run which fails prints its line is shown by tests/orchestration/test_cloud_run.py."""
+    scheduler = importlib.util.find_spec("dagster._scheduler.scheduler")
+    assert scheduler and scheduler.origin
+    alerts = (PROJECT / "terraform" / "alerts.tf").read_text()
+    assert "Completed scheduled launch of run" in alerts
+    assert "Completed scheduled launch of run" in Path(scheduler.origin).read_text()
+
+
 def test_the_machine_of_terraform_runs_what_compose_runs() -> None:
     machine = (PROJECT / "terraform" / "cloud-init.yaml.tftpl").read_text()
     for name, service in OURS.items():
+        if name == "dashboard":  # which is on Cloud Run there
+            continue
         command = service["command"]
         said = command[2] if command[0] == "sh" else " ".join(command)
         assert re.search(rf'{name} += "[^\n]*{re.escape(said)}', machine), said

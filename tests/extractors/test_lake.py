@@ -125,6 +125,38 @@ def test_files_are_handed_to_readers_of_files_in_portions(lake: Lake, monkeypatc
                 path.read_bytes()
 
 
+def test_rows_that_a_rule_of_the_bucket_deleted_are_left_out_and_their_commits_stay(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = commit(lake, 1, state=1), commit(lake, 2, hour=NOON + HOUR)
+    assert lake.loadable("fourchan", NOON, NOON + 2 * HOUR) == [old, new] and not caplog.messages
+    lake.store.delete(old.files["posts"].name)
+    assert lake.loadable("fourchan", NOON, NOON + 2 * HOUR) == [replace(old, files={}), new]
+    assert "1 files of the hours" in caplog.text
+    assert lake.commits("fourchan") == [old, new] and lake.state("fourchan", PO) is not None
+    assert lake.rewrite(old, lambda entity, some: some) is None, "as if it had no rows"
+    assert [done for _, done in lake.purge("fourchan", PO.key)] == [None, None]
+
+
+def test_what_is_loadable_bears_a_rewrite_beside_it(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    old = commit(lake, 1, 2)
+    once = iter([True])
+
+    def told(what: str, name: str) -> None:
+        if (what, name) == ("read", old.name) and next(once, False):
+            lake.store.create("fourchan/posts/hour=2026-11-01T12/orphan.parquet", b"")
+            lake.rewrite(old, lambda entity, some: some.slice(0, 1))
+
+    class Late(Watched):
+        def read(self, name: str) -> bytes:
+            data = self._store.read(name)
+            self._told("read", name)
+            return data
+
+    (found,) = Lake(Late(lake.store, told)).loadable("fourchan", NOON, NOON + HOUR)
+    assert found.supersedes == old.name and found.files["posts"].rows == 1 and not caplog.messages
+
+
 def test_quarantined_records_are_parsed_again_by_rewriting(lake: Lake) -> None:
     observation = lake.observe("fourchan", NOON, NOON, "run")
     bad = Row("po/1", "po/7", NOON, NOON, {}, b'{"no":7,"resto":1,"time":1700000000,"com":"ok"}', "api", "was odd")

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import filelock
@@ -13,7 +14,8 @@ import pytest
 
 from extractors import lease
 from extractors.gcs import Gcs
-from extractors.locks import READING, alone, is_done
+from extractors.locks import READING, alone, is_done, turn
+from extractors.pace import Gate, HeldOff, Pace
 from extractors.store import Bucket, Folder
 from sandbox.faults import Fault
 from sandbox.gcs import address, served
@@ -47,8 +49,8 @@ Machine = Callable[[str], tuple[Gcs, Path]]
 
 @pytest.fixture
 def machine(server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A store and a scratch folder; leases end after a second."""
-    monkeypatch.setattr(lease, "SECONDS", 1.0)
+    """A store and a scratch folder; leases end after two seconds."""
+    monkeypatch.setattr(lease, "SECONDS", 2.0)
     monkeypatch.setattr(lease, "RENEWED", 0.2)
     monkeypatch.setattr(lease, "SKEW", 0.0)
     monkeypatch.setattr(lease, "LOOK", 0.02)
@@ -76,7 +78,7 @@ def test_one_at_a_time_on_one_machine_whatever_the_store(tmp_path: Path, machine
 def test_one_at_a_time_on_several_machines(machine: Machine) -> None:
     a, b = machine("a"), machine("b")
     with alone(READING, KEY, *a, 0):
-        time.sleep(1.5)  # longer than a lease lasts without a word
+        time.sleep(2.5)  # longer than a lease lasts without a word
         with pytest.raises(filelock.Timeout), alone(READING, KEY, *b, 0.05):
             pass
         assert is_done(READING, [KEY], *b) and not is_done(READING, ["other"], *b)
@@ -106,6 +108,57 @@ def test_many_machines_take_turns(machine: Machine) -> None:
     for thread in threads:
         thread.join(30)
     assert most == 1 and sorted(done) == list("abcd")
+
+
+def test_machines_keep_a_hosts_pace_together_and_take_turns(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"SECONDS": 1.5, "TERM": 0.3, "GAP": 0.5, "WAITS": 3.0}.items():
+        monkeypatch.setattr(lease, name, seconds)
+    monkeypatch.setattr("extractors.pace.SLICE", 0.2)
+    pace, sent, stop = Pace(5, 0.3, in_flight=2), [], threading.Event()
+    problems = []
+
+    def ask(name: str) -> None:
+        store, scratch = machine(name)
+        gate = Gate(scratch / "hosts", "A.example", machines=turn("A.example", store, scratch))
+        try:
+            while not stop.is_set():
+                with gate.enter(pace, stop):
+                    sent.append((time.monotonic(), name))
+        except CancelledError:
+            pass
+        except Exception as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in ("a", "a", "b", "b")]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 60
+    while time.monotonic() < until and len([1 for i in range(1, len(sent)) if sent[i][1] != sent[i - 1][1]]) < 3:
+        time.sleep(0.05)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert not problems and {name for _, name in sent} == {"a", "b"}
+    turns = [i for i in range(1, len(sent)) if sent[i][1] != sent[i - 1][1]]
+    assert len(turns) >= 3, "nobody keeps it for ever"
+    assert all(sent[i][0] - sent[i - 1][0] >= pace.span for i in turns), "the requests of both count"
+
+
+def test_who_waits_for_its_turn_too_long_is_told_how_long_it_takes_yet(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "SECONDS", 60.0)
+    (a, here), (b, there) = machine("a"), machine("b")
+    pace = Pace(5, 0.3)
+    with Gate(here / "hosts", "x", machines=turn("x", a, here)).enter(pace, threading.Event()):
+        pass
+    with Gate(here / "more", "x", machines=turn("x", a, here)).enter(pace, threading.Event()) as waited:
+        assert waited < 2, "another process of the same machine"
+    gate = Gate(there / "hosts", "x", patience=0.1, machines=turn("x", b, there))
+    with pytest.raises(HeldOff) as held, gate.enter(pace, threading.Event()):
+        pass
+    assert 50 < held.value.seconds <= 60
+    assert turn("x", Folder(here / "lake"), here) is None
 
 
 def test_a_machine_that_died_keeps_others_waiting_for_a_lease_and_itself_not_at_all(
@@ -142,7 +195,7 @@ def test_whoever_cannot_reach_the_bucket_loses_it_and_takes_nothing_back(
     a, b = machine("a"), machine("b")
     with alone(READING, KEY, *a, 0):
         server.faults.add(Fault("503", method="POST", untouched=True))
-        time.sleep(1.5)
+        time.sleep(2.5)
         server.faults.clear()
         with alone(READING, KEY, *b, 5):
             time.sleep(1.0)

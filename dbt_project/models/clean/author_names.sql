@@ -1,5 +1,6 @@
 {{ config(
     meta={'rows': 'new_authors', 'partition': none, 'side': 'any'},
+    cluster_by=['key_number'],
 ) }}
 
 with

@@ -1,5 +1,6 @@
 {{ config(
     meta={'rows': 'new_authors', 'partition': none, 'side': 'any'},
+    cluster_by=['key_number'],
 ) }}
 
 {%- set key = author_key() | join(', ') %}
@@ -63,6 +64,7 @@ joined as (
         min(first_seen_at) over (partition by {{ key }}) as first_seen_at,
         max(last_seen_at) over (partition by {{ key }}) as last_seen_at
     from states
+    where true
     qualify row_number() over (
         partition by {{ key }}
         order by

@@ -1,6 +1,8 @@
 {{ config(
     incremental_strategy='append',
-    meta={'rows': 'stg_observations', 'partition': 'hour', 'side': 'any'},
+    meta={'rows': 'stg_observations', 'partition': 'hour', 'side': 'any', 'every': 'month'},
+    require_partition_filter=true,
+    cluster_by=['source', 'platform', 'community'],
 ) }}
 -- An hour is merged when everything clean is; what marts lack of it stands in changed_hours.
 {%- for model in [
@@ -24,6 +26,7 @@ once as (
 
     select *
     from fresh
+    where true
     qualify row_number() over (partition by commit_id, community order by observed_at desc, run_id desc, loaded_at desc) = 1
 
 )

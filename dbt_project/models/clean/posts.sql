@@ -1,5 +1,7 @@
 {{ config(
-    meta={'rows': 'new_posts', 'partition': 'created_hour', 'side': 'recent'},
+    meta={'rows': 'new_posts', 'partition': 'created_hour', 'side': 'recent', 'every': 'hour'},
+    require_partition_filter=true,
+    cluster_by=['platform', 'community', 'key_number'],
 ) }}
 
 with

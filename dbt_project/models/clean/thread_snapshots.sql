@@ -1,5 +1,7 @@
 {{ config(
-    meta={'rows': 'new_threads', 'partition': 'snapshot_hour', 'side': 'any'},
+    meta={'rows': 'new_threads', 'partition': 'snapshot_hour', 'side': 'any', 'every': 'month'},
+    require_partition_filter=true,
+    cluster_by=['platform', 'community', 'key_number'],
 ) }}
 
 {%- set columns = [
@@ -34,6 +36,7 @@ latest as (
 
     select *
     from states
+    where true
     qualify row_number() over (
         partition by platform, instance, thread_id, snapshot_hour
         order by

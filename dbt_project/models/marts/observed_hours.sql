@@ -10,7 +10,7 @@ readings as (
 
     select known.*, {{ whole }} as whole
     from {{ ref('observations') }} as known
-    where known.source = 'api' and {{ in_changed() }}
+    where known.source = 'api' and {{ every_partition('known.hour') }} and {{ in_changed() }}
 
 )
 

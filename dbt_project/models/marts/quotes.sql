@@ -57,9 +57,7 @@ quoted_posts as (
         known.platform, known.instance, known.community, known.post_id, known.author_id, known.created_at,
         {{ quotable_name('known') }} as name
     from {{ ref(name) }} as known
-    where
-        {{ on_side('known.created_at', side) }}
-        and {{ narrowed(ref(name), condition) }}
+    where {{ narrowed(ref(name), on_side('known.created_at', side) ~ " and " ~ condition) }}
     {%- if not loop.last %}
     union all
     {%- endif %}

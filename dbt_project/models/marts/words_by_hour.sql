@@ -8,10 +8,11 @@ posts as (
     from {{ ref('posts') }} as known
     where
         {%- if only_changed() %}
-        {{ narrowed(ref('posts'), in_partitions('known.created_hour', changed_hours_of('posts'))) }}
-        and
+        {{ in_partitions('known.created_hour', changed_hours_of('posts')) }}
+        {%- else %}
+        {{ every_partition('known.created_hour') }}
         {%- endif %}
-        {{ local_day('created_at') }} >= {{ day_before(13) }}
+        and {{ local_day('created_at') }} >= {{ day_before(13) }}
 
 ),
 

@@ -1,8 +1,9 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'discourse_posts') }}
+    where {{ every_partition('hour') }}
 
 ),
 
@@ -46,7 +47,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

@@ -1,8 +1,9 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'fourchan_posts') }}
+    where {{ every_partition('hour') }}
 
 ),
 
@@ -21,7 +22,7 @@ renamed as (
         {{ nothing('text') }} as author_profile,
         {{ unescaped('sub') }} as title,
         text,
-        'https://boards.4chan.org/' || replace(thread_id, '/', '/thread/') || '#p' || {{ as_text('no') }} as url,
+        'https://boards.4chan.org/' || replace(thread_id, '/', '/thread/') || '#p' || {{ as_text(adapter.quote('no')) }} as url,
         payload,
         content_hash,
         source,
@@ -43,7 +44,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

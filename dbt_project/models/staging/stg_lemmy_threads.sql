@@ -1,8 +1,9 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'lemmy_threads') }}
+    where {{ every_partition('hour') }}
 
 ),
 
@@ -40,7 +41,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

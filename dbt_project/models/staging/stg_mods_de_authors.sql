@@ -1,8 +1,9 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'mods_de_authors') }}
+    where {{ every_partition('hour') }}
 
 ),
 
@@ -34,7 +35,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

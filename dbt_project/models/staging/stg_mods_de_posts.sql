@@ -1,8 +1,9 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'mods_de_posts') }}
+    where {{ every_partition('hour') }}
 
 ),
 
@@ -43,7 +44,7 @@ renamed as (
         hour,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

@@ -1,8 +1,9 @@
 with
 
-source as (
+loaded as (
 
     select * from {{ source('raw', 'observations') }}
+    where {{ every_partition('hour') }}
 
 ),
 
@@ -35,7 +36,7 @@ renamed as (
         observed_at,
         loaded_at
 
-    from source
+    from loaded
 
 )
 

@@ -5,7 +5,5 @@
     from {{ model }}
     where
         not ({{ on_side('created_at', side) }})
-        {%- if not var('whole', false) %}
-        and {{ in_partitions('created_hour', hours_of(rows, 'created_hour')) }}
-        {%- endif %}
+        and {{ every_partition('created_hour') if var('whole', false) else in_partitions('created_hour', hours_of(rows, 'created_hour')) }}
 {% endtest %}

@@ -17,8 +17,9 @@
         {%- elif changed and not var('whole', false) -%}
         {{ changed_rows(changed) }}
         {%- else -%}
-        {{ passing_number(key) }} in (
-            select {{ passing_number(key) }} from {{ model }} group by 1 having count(*) > 1
+        {%- set everywhere = every_partition(partition or 'hour') if partition or 'hour' in key else 'true' -%}
+        {{ everywhere }} and {{ passing_number(key) }} in (
+            select {{ passing_number(key) }} from {{ model }} where {{ everywhere }} group by 1 having count(*) > 1
         )
         {%- endif %}
     group by {{ key | join(', ') }}

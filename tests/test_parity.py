@@ -1,0 +1,216 @@
+"""Both warehouses give the same: one world, crawled once, through DuckDB and through dbt-bigquery on a stand-in.
+
+Rows, types, late edits, deletions, an hour replayed, the move to history, and all of it built anew from the lake. Then
+all SQL that the server was asked goes to Google's own analyser, and what touches partitions must name them.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extractors.lake import Lake
+from extractors.store import Folder
+from orchestration.cli import main
+from orchestration.dbt import explain, failed
+from orchestration.pipeline import Pipeline
+from orchestration.settings import Settings
+from sandbox.bigquery import BigQueryServer, missing, served
+from sandbox.discord import TOKEN
+from sandbox.server import Sandbox
+from sandbox.world import World
+from tests.bigquery_jobs_seen import connect, refused, scripts
+from tests.test_plug import COMMUNITIES, HOUR, START
+
+pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing() or ""), pytest.mark.timeout(3000)]
+
+TABLES = (
+    "posts", "posts_history", "threads", "threads_history", "post_versions", "thread_snapshots", "observations",
+    "authors", "author_names", "history_boundary",
+)  # fmt: skip
+LAYERS = ("path:models/staging", "path:models/clean")
+MOMENTS = {"merged_at"}  # when it was done, here and there
+KINDS = {
+    "VARCHAR": "STRING", "BIGINT": "INTEGER", "DOUBLE": "FLOAT", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "VARCHAR[]": "ARRAY<STRING>",
+}  # fmt: skip
+PARTITIONS = {
+    **dict.fromkeys(("posts", "posts_history", "threads", "threads_history", "post_versions"), "created_hour"),
+    "thread_snapshots": "snapshot_hour", "observations": "hour",
+}  # fmt: skip
+LITERAL = r"timestamp '\d{4}-\d{2}-\d{2} \d{2}:00:00\+00'"
+
+
+class Bucket(Folder):
+    """A folder that BigQuery's stand-in finds under `gs://bucket/lake`."""
+
+    def location(self, name: str) -> str:
+        return f"gs://bucket/lake/{name}"
+
+
+@dataclass
+class Both:
+    """The two pipelines over one lake, fed alike."""
+
+    sandbox: Sandbox
+    local: Pipeline
+    cloud: Pipeline
+    server: BigQueryServer
+    crawls: int = 0
+
+    def crawl(self, hours: Sequence[datetime], now: datetime) -> None:
+        self.sandbox.now = now
+        self.crawls += 1
+        for platform in self.local.platforms:
+            asked = self.local.asked(platform, hours, True)
+            list(self.local.crawl(platform, asked, f"run{self.crawls}", True))
+
+    def merge(self, hours: Sequence[datetime], now: datetime, command: str = "run", **variables: Any) -> None:
+        for pipeline in (self.local, self.cloud):
+            if hours:
+                pipeline.warehouse.load(pipeline.lake, pipeline.platforms, hours, now)
+            nodes = pipeline.dbt.build(hours, now, LAYERS, f"{now:%d%H}{command}", variables, command)
+            assert not failed(nodes), explain(failed(nodes))
+
+    def same(self) -> dict[str, int]:
+        """Compare all clean tables; return how many rows each has."""
+        return {table: self._same(table) for table in TABLES}
+
+    def _same(self, table: str) -> int:
+        with self.local.warehouse.open(read_only=True) as connection:  # type: ignore[attr-defined]
+            described = connection.execute(f"describe clean.{table}").fetchall()
+            kinds = {name: KINDS[kind] for name, kind, *_ in described if name not in MOMENTS}
+            here = connection.execute(f"select {', '.join(kinds)} from clean.{table}").fetchall()
+        with self.cloud.warehouse.jobs("test") as jobs:  # type: ignore[attr-defined]
+            schema = jobs.client.get_table(f"clean.{table}").schema
+        told = {
+            field.name: f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
+            for field in schema
+            if field.name not in MOMENTS
+        }
+        assert told == kinds, table
+        column = PARTITIONS.get(table)
+        everywhere = f" where {column} >= timestamp '1970-01-01 00:00:00+00'" if column else ""
+        there = self.cloud.warehouse.query(f"select {', '.join(kinds)} from clean.{table}{everywhere}").rows
+        lists = [kind.startswith("ARRAY") for kind in kinds.values()]
+        # BigQuery has no missing list: it stores an empty one
+        mine, theirs = (
+            sorted(
+                [_text(list(cell or ()) if many else cell) for cell, many in zip(row, lists, strict=True)]
+                for row in rows
+            )
+            for rows in (here, there)
+        )
+        other = [
+            (name, one, two)
+            for row, twin in zip(mine, theirs, strict=False)
+            for name, one, two in zip(kinds, row, twin, strict=True)
+            if one != two
+        ]
+        assert not other and len(mine) == len(theirs), (table, len(mine), len(theirs), other[:3])
+        return len(mine)
+
+
+def _text(cell: Any) -> str:
+    return cell.astimezone(UTC).isoformat() if isinstance(cell, datetime) else repr(cell)
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Both]:
+    buckets = tmp_path / "buckets"
+    world = World(seed=5, start=START - timedelta(hours=4), hours=100, scale=0.15)
+    clock = tmp_path / "clock"
+    with Sandbox(world, now=START, clock_file=clock) as sandbox, served(tmp_path / "server", buckets) as server:
+        lake = buckets / "bucket" / "lake"
+        for name, value in {"VIA": sandbox.url, "CLOCK": clock, "PACE": 3000, "LAKE": lake}.items():
+            monkeypatch.setenv(f"THREADLAKE_{name}", str(value))
+        monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+        monkeypatch.setenv("THREADLAKE_HOME", str(tmp_path / "local"))
+        for community in COMMUNITIES:
+            assert main(["track", community]) == 0
+        local = Pipeline.of(Settings.from_env())
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("THREADLAKE_HOME", str(tmp_path / "cloud"))
+        cloud = Pipeline.of(Settings.from_env())
+        cloud.__dict__["lake"] = Lake(Bucket(lake))
+        for pipeline in (local, cloud):
+            pipeline.dbt.prepare()
+        yield Both(sandbox, local, cloud, server)
+
+
+def named_partitions(target: Path) -> dict[str, str]:
+    """By incremental model: the SQL that dbt compiled in its last run."""
+    [folder] = target.glob("compiled/threadlake/models/clean")
+    return {path.stem: path.read_text() for path in folder.glob("*.sql") if path.stem in PARTITIONS}
+
+
+def check_pruning(both: Both, run: str) -> None:
+    """Each incremental model reads and deletes its own rows only where literals name their partitions."""
+    for table, sql in named_partitions(both.cloud.settings.dbt_target / "runs" / run).items():
+        column, relation = PARTITIONS[table], f"`clean`.`{table}` as known"
+        reads = sql.split(relation)[1:]
+        assert reads, table
+        for read in reads:
+            assert re.match(
+                rf"\s*where\s+known\.{column} (in \({LITERAL}|between {LITERAL}|= timestamp '0001)", read
+            ), (table, read[:300])
+    deletes = [sql for sql in scripts(connect(both.server)) if "as known where" in sql]
+    assert deletes
+    for script in deletes:
+        for table, where in re.findall(r"delete from `[^`]+`\.`clean`\.`(\w+)` as known where (.{60})", script):
+            if table in PARTITIONS:
+                assert re.match(
+                    rf"known\.{PARTITIONS[table]} (in \({LITERAL}|between {LITERAL}|= timestamp '0001)", where
+                ), where
+
+
+def test_both_give_the_same(both: Both) -> None:
+    hours = [START - HOUR * (3 - i) for i in range(3)]
+    both.crawl(hours[:2], START + timedelta(minutes=5))
+    both.merge(hours[:2], START + timedelta(minutes=5))
+    # late edits and deletions of the first hour, a new one, and an hour that is there already once more
+    both.crawl([hours[0], hours[2]], START + timedelta(hours=8))
+    both.merge(hours, START + timedelta(hours=8))
+    rows = both.same()
+    assert rows["posts"] > 100 and rows["observations"] and rows["authors"], rows
+    shown = both.cloud.warehouse.query(
+        "select count(deleted_at), countif(version_count > 1) from clean.all_posts"
+    ).rows[0]
+    assert all(shown), shown
+    check_pruning(both, f"{START + timedelta(hours=8):%d%H}run"[:8])
+    assert refused(connect(both.server)) == []
+
+
+@pytest.mark.long
+def test_both_give_the_same_for_years(both: Both) -> None:
+    """With the tests of dbt, the move to history, healing, a purge, and all built anew from the lake."""
+    hours = [START - HOUR * (3 - i) for i in range(3)]
+    first, later, years = START + timedelta(minutes=5), START + timedelta(hours=8), START + timedelta(days=800)
+    both.crawl(hours[:2], first)
+    both.merge(hours[:2], first, "build")
+    both.crawl([hours[0], hours[2]], later)
+    both.merge(hours, later, "build")
+    both.merge(hours[:1], years, "build")  # everything moves to history, and an hour comes again
+    rows = both.same()
+    assert rows["posts_history"] > 100 and not rows["posts"], rows
+    both.merge((), years, "build", heal=True, whole=True)
+    assert both.same() == rows
+    gone = "lemmy:" + next(key for key in COMMUNITIES if "lemmy" in key).removeprefix("lemmy:")
+    purged = (
+        [pipeline.warehouse.purge(gone, {}) for pipeline in (both.local, both.cloud)] if gone in COMMUNITIES else []
+    )
+    assert not purged or purged[0][1] == purged[1][1]
+    rows = both.same()
+    with both.cloud.warehouse.jobs("test") as jobs:  # type: ignore[attr-defined]
+        for dataset in ("raw", "staging", "clean"):
+            jobs.client.delete_dataset(dataset, delete_contents=True)
+    Path(both.local.warehouse.name).unlink()
+    both.merge(hours, years, "build")
+    anew = both.same()
+    assert {name: anew[name] for name in ("observations", "authors")} >= {name: rows[name] for name in ("authors",)}
+    assert refused(connect(both.server)) == []
