@@ -105,7 +105,8 @@ class Table:
     @property
     def compared(self) -> str:
         """The columns in which a changed row differs."""
-        names = [name for name in STATE if name in self.columns] if self.schema == "clean" else self.columns
+        known = self.schema == "clean" and self.divided_by
+        names = [name for name in STATE if name in self.columns] if known else self.columns
         return ", ".join(f'"{name}"' for name in names)
 
     @property
