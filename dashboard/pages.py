@@ -157,7 +157,9 @@ def _rows(parts: "Parts", view: View, **asked: str) -> list[Row]:
 
 
 def _trending(parts: "Parts", key: str = "") -> list[Row]:
-    return _rows(parts, WORDS, limit="20", community=key)
+    """The strongest first; what trends in several communities is told once."""
+    found = _rows(parts, WORDS, limit="40", community=key)
+    return list({row["word"]: row for row in reversed(found)}.values())[::-1][:20]
 
 
 def _stale(parts: "Parts", now: datetime) -> list[Row]:

@@ -4,7 +4,8 @@ A publication is the last one's copy in which those partitions are replaced that
 new name, and then the pointer names it. So no reader sees half a run, none waits, and what was missed by a kill is made
 good by the next. A file that the pointer no longer names is deleted at once: who has it open keeps it until they close.
 
-Measured on two busy cores with 10 million posts of 150 characters (2026-11-24): see the README, *Publishing*.
+Beside a million posts of 160 characters it took 7.3 s of processor time the first time, 1.3 s with 50,000 posts more,
+0.4 s with nothing new (2026-11-24); what grows with history is the copying of bytes and the comparing of a few columns.
 """
 
 import logging
@@ -64,6 +65,7 @@ class Table:
     schema: str
     name: str
     columns: tuple[str, ...]
+    kinds: tuple[str, ...]
 
     @property
     def full(self) -> str:
@@ -78,10 +80,23 @@ class Table:
         return f"{self.schema}.{self.name}"
 
     @property
+    def divided_by(self) -> str | None:
+        """The column that is the same in all rows that are replaced together."""
+        return next((name for name in PARTITIONS if name in self.columns), None)
+
+    @property
     def partition(self) -> str:
-        """An expression that is the same for all rows that are replaced together."""
-        found = next((name for name in PARTITIONS if name in self.columns), None)
-        return f"coalesce(cast(\"{found}\" as varchar), '')" if found else "'all'"
+        """That column as a text."""
+        return f"coalesce(cast(\"{self.divided_by}\" as varchar), '')" if self.divided_by else "'all'"
+
+    @property
+    def among_changed(self) -> Sequence[str]:
+        """Conditions on the rows of what changed; by the column as it is, so that other blocks are not looked at."""
+        if not self.divided_by:
+            return ("true",)
+        kind = self.kinds[self.columns.index(self.divided_by)]
+        parts = f"select cast(part as {kind}) from changed where part <> ''"
+        return (f'"{self.divided_by}" in ({parts})', f'"{self.divided_by}" is null')
 
     @property
     def selected(self) -> str:
@@ -90,7 +105,8 @@ class Table:
     @property
     def compared(self) -> str:
         """The columns in which a changed row differs."""
-        names = [name for name in STATE if name in self.columns] if self.schema == "clean" else self.columns
+        known = self.schema == "clean" and self.divided_by
+        names = [name for name in STATE if name in self.columns] if known else self.columns
         return ", ".join(f'"{name}"' for name in names)
 
     @property
@@ -168,7 +184,8 @@ def _tables(connection: "duckdb.DuckDBPyConnection", database: str) -> list[Tabl
     """What of the warehouse is published, as it is now: some of clean, all of marts."""
     found = connection.execute(
         """
-        select schema_name, table_name, list(column_name order by column_index)
+        select schema_name, table_name, list(column_name order by column_index),
+            list(data_type order by column_index)
         from duckdb_columns()
         where database_name = $database and column_name not in (select unnest($left_out))
             and (schema_name = 'marts' and table_name not in (select unnest($bookkeeping)) or (schema_name = 'clean'
@@ -177,7 +194,7 @@ def _tables(connection: "duckdb.DuckDBPyConnection", database: str) -> list[Tabl
         """,
         {"database": database, "left_out": list(LEFT_OUT), "clean": list(CLEAN), "bookkeeping": list(BOOKKEEPING)},
     ).fetchall()
-    return [Table(database, schema, name, tuple(columns)) for schema, name, columns in found]
+    return [Table(database, schema, name, tuple(columns), tuple(kinds)) for schema, name, columns, kinds in found]
 
 
 def _equalise(connection: "duckdb.DuckDBPyConnection", table: Table) -> tuple[int, int]:
@@ -213,11 +230,12 @@ def _equalise(connection: "duckdb.DuckDBPyConnection", table: Table) -> tuple[in
         )
         replaced, written = max(replaced, 1), everything[0]
     elif replaced:
-        among = f"{table.partition} in (select part from changed)"
-        connection.execute(f"delete from {table.full} where {among}")
-        connection.execute(
-            f"insert into {table.full} select {table.selected} from {table.source} where {among} order by {table.order}"
-        )
+        for among in table.among_changed:
+            connection.execute(f"delete from {table.full} where {among}")
+            connection.execute(
+                f"insert into {table.full} select {table.selected} from {table.source} "
+                f"where {among} order by {table.order}"
+            )
     connection.execute(
         "delete from published.partitions where relation = $relation and part in (select part from changed)",
         {"relation": table.relation},

@@ -90,6 +90,7 @@ def update(published: Path, folder: Path, rebuild: bool = False) -> Indexed:
         place, known = _place(folder, rebuild)
         documents = partitions = 0
         with duckdb.connect(source, read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
             index = tantivy.Index(schema(), path=str(place))
             writer = index.writer(HEAP, 1)
             wanted = _partitions(connection)
@@ -162,7 +163,7 @@ def _documents(connection: "duckdb.DuckDBPyConnection", kind: str, parts: set[st
         f"""
         select cast(created_hour as varchar) as part, platform, instance, {key}, community, author_id, title,
             {"text" if kind == "post" else "null"}, epoch(created_at), deleted_at is not null, {edited}
-        from {relation} where cast(created_hour as varchar) in (select unnest($parts))
+        from {relation} where created_hour in (select cast(unnest($parts) as timestamptz))
         """,
         {"parts": sorted(parts)},
     )

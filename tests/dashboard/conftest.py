@@ -86,13 +86,13 @@ def _be_hostile(home: Path) -> None:
     """Some posts of a thread with answers say what strangers say; and so are they named."""
     with DuckDBFile(home / "warehouse.duckdb").open() as connection:
         (thread,) = connection.execute(
-            "select min(thread_id) from (select thread_id from clean.posts where platform = 'lemmy' "
+            "select min(thread_id) from (select thread_id from clean.posts where platform = 'lemmy' and text <> '' "
             "group by 1 having count(*) >= $n)",
             {"n": len(HOSTILE) + 2},
         ).fetchall()[0]
         posts = connection.execute(
             "select post_id, author_id from clean.posts where thread_id = $thread and platform = 'lemmy' "
-            "order by created_at, post_id",
+            "and text <> '' order by created_at, post_id",
             {"thread": thread},
         ).fetchall()
         for (post, author), text in zip(posts, HOSTILE, strict=False):

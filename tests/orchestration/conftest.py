@@ -103,15 +103,15 @@ class System:
             "up",
             "--port",
             str(self.port),
-            "--no-dashboard",
             *arguments,
         ]
+        command += [] if "--dashboard-port" in arguments else ["--no-dashboard"]
         command += ["--code", "tests.orchestration.fake_location", "--communities", str(communities)]
         with (self.home / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | self.env, stdout=log, stderr=subprocess.STDOUT
             )
-        self.wait(lambda: b"Dagster is at" in self.log().rpartition(b"\n---\n")[2], 60, "up did not start")
+        self.wait(lambda: b"Dagster is at" in self.log().rpartition(b"\n---\n")[2], 180, "up did not start")
 
     def log(self) -> bytes:
         return (self.home / "up.log").read_bytes()
