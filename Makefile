@@ -67,6 +67,12 @@ terraform-schema: .venv/dev ## what is generated for terraform/, anew: raw table
 	$(BIN)/pip download --quiet --no-deps --dest .data/terraform cdktn-provider-google==21.1.0
 	$(BIN)/python -m sandbox.google_schema .data/terraform/cdktn_provider_google-21.1.0-py3-none-any.whl
 
+# pip knows no version of a package that is pinned with an extra only, takes the newest, and misses its hash: without, too.
+BARE := awk '/^[^ ]/ { on = 0; seen[$$1] = 1 } \
+	/^[^ ]+\[.*\]==/ { name = $$1; sub(/\[.*\]/, "", name); on = !(name in names); names[name] = 1; at = name } \
+	on { line = $$0; sub(/^[^ ]+\[.*\]/, substr(at, 1, index(at, "==") - 1), line); text[at] = text[at] line "\n" } \
+	{ print } END { for (name in text) if (!(name in seen)) printf "%s", text[name] }'
+
 lock: ## pin all dependencies anew
 	$(COMPILE) pyproject.toml --extra deploy -o requirements.lock
 	$(COMPILE) pyproject.toml --extra deploy --extra dev -o requirements-dev.lock
@@ -74,6 +80,8 @@ lock: ## pin all dependencies anew
 	$(COMPILE) requirements-terraform.in -o requirements-terraform.lock
 	$(COMPILE) requirements-emulators.in -o requirements-emulators.lock
 	echo local-bigquery==0.4.0 | $(subst 3.11,3.13,$(COMPILE)) --no-deps - >> requirements-emulators.lock
+
+	for file in requirements*.lock; do $(BARE) $$file > $$file.new && mv $$file.new $$file; done
 
 clean:
 	rm -rf .venv .venv-bigquery .venv-terraform .data .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
