@@ -26,7 +26,7 @@ from sandbox.world import World
 from tests.bigquery_jobs_seen import connect, refused, scripts
 from tests.test_plug import COMMUNITIES, HOUR, START
 
-pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing() or ""), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(missing()), reason=missing() or ""), pytest.mark.timeout(3000)]
 
 TABLES = (
     "posts", "posts_history", "threads", "threads_history", "post_versions", "thread_snapshots", "observations",

@@ -127,6 +127,7 @@ def shown(row: Mapping[str, Any]) -> str:
     return str({name: value for name, value in cells.items() if name not in NOT_COMPUTED})
 
 
+@pytest.mark.long
 @settings(
     max_examples=2,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would cost minutes
