@@ -22,7 +22,7 @@ from sandbox.server import Sandbox
 from tests.bigquery_jobs_seen import connect
 from tests.orchestration.fake import FakeFourchan, fake_pipeline
 
-pytestmark = pytest.mark.xdist_group("bigquery")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("bigquery")]
 START = datetime(2026, 11, 1, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(4)]
 COUNTS = (
