@@ -71,7 +71,9 @@ def test_each_setting_is_in_the_table() -> None:
     table = README.partition("### Settings")[2].partition("###")[0]
     named = re.findall(r"`([A-Z_]+(?:<HOST>)?)`", " ".join(re.findall(r"^\| (.+?) \|", table, re.M)))
     source = (ROOT / "orchestration" / "settings.py").read_text()
-    read = set(re.findall(r"""(?<!\.)(?:get|self)(?:\.\w+)?\("([A-Z_]+)\"""", source)) - {"SCHEDULES"}  # which `up` sets itself
+    read = set(re.findall(r"""(?<!\.)(?:get|self)(?:\.\w+)?\("([A-Z_]+)\"""", source)) - {
+        "SCHEDULES"
+    }  # which `up` sets itself
     profiles = (ROOT / "dbt_project" / "profiles.yml").read_text()
     told = set(re.findall(r'"(THREADLAKE_BIGQUERY_\w+)":', (ROOT / "orchestration" / "bigquery.py").read_text()))
     expected = {f"THREADLAKE_{name}" for name in read} | set(re.findall(r"env_var\('(\w+)'", profiles)) - told
