@@ -72,15 +72,15 @@
         {%- set hour = modules.datetime.timedelta(hours=1) -%}
         {%- for text in hours -%}
             {%- set moment = modules.datetime.datetime.fromisoformat(text) -%}
-            {%- if spans and moment - spans[-1][1] <= hour -%}
-                {%- do spans[-1].__setitem__(1, moment) -%}
+            {%- if spans and moment - spans[-1][-1] <= hour -%}
+                {%- do spans[-1].append(moment) -%}
             {%- else -%}
-                {%- do spans.append([moment, moment]) -%}
+                {%- do spans.append([moment]) -%}
             {%- endif -%}
         {%- endfor -%}
         (
-            {%- for first, last in spans -%}
-                {{ column }} between {{ instant(first.strftime('%Y-%m-%d %H:00:00+00')) }} and {{ instant(last.strftime('%Y-%m-%d %H:00:00+00')) }}
+            {%- for span in spans -%}
+                {{ column }} between {{ instant(span[0].strftime('%Y-%m-%d %H:00:00+00')) }} and {{ instant(span[-1].strftime('%Y-%m-%d %H:00:00+00')) }}
                 {{- ' or ' if not loop.last }}
             {%- endfor -%}
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
@@ -61,25 +62,21 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("dashboard")
     world = World(seed=7, start=START, hours=30, scale=0.4)
-    before = dict(os.environ)
     with Sandbox(world, now=NOW, clock_file=home / "clock") as sandbox:
-        os.environ |= {
+        told = {
             "THREADLAKE_HOME": str(home), "THREADLAKE_VIA": sandbox.url, "THREADLAKE_CLOCK": str(home / "clock"),
             "THREADLAKE_PACE": "2000", "THREADLAKE_START": f"{START:%Y-%m-%dT%H}", "DISCORD_TOKEN": DISCORD_TOKEN,
             "THREADLAKE_DASHBOARD_TOKEN": TOKEN, "THREADLAKE_DASHBOARD_RATE": "10000",
         }  # fmt: skip
-        try:
+        with patch.dict(os.environ, told):  # not for what else this process tests
             pipeline = Pipeline.of(Settings.from_env())
             for key in COMMUNITIES:
                 assert main(["track", key, "--since", "2d"]) == 0
             assert main(["catch-up"]) == 0
             _be_hostile(home)
             pipeline.publish()
-            with serving(pipeline) as url:
-                yield Served(url, pipeline)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        with serving(pipeline) as url:
+            yield Served(url, pipeline)
 
 
 def _be_hostile(home: Path) -> None:
