@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from extractors import discourse_past
-from extractors.discourse_pages import Pages, created_of, id_of
+from extractors.discourse_pages import Pages, created_of
 from extractors.discourse_topics import Topics
 from extractors.http import Http
 from extractors.memory import Reading, gone
 from extractors.pace import Pace
 from extractors.platform import (
+    HOST,
     HOUR,
     About,
     Community,
@@ -34,13 +35,13 @@ from extractors.platform import (
     Words,
     floor_hour,
     instant,
+    whole,
 )  # fmt: skip
 from extractors.records import TEXTS, TIMESTAMP, columns, digest
 from extractors.text import plain_texts, urls
 
 PACE = Pace(requests=20, seconds=10, in_flight=2)  # of 50 in 10 s and 200 in 60 s that a site allows an address
 KEY_PACE = Pace(requests=20, seconds=60)  # what a user's API key is allowed
-HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
 FOLDER = r"(?:/[a-z0-9_-]+)*?"  # of a forum that does not have its host for itself
 KEY = re.compile(rf"^(?:discourse:({HOST}{FOLDER})|({HOST}))$", re.IGNORECASE)
 PATH = re.compile(rf"^({FOLDER})/(?:$|t/|c/|u/|latest|top|categories|posts|tag|about)", re.IGNORECASE)
@@ -201,11 +202,11 @@ class Discourse(Platform):
     def parse(self, entity: Entity, community: Community, record: Record, source: Source) -> Parsed:
         created = instant(str(record["created_at"]))
         if entity == "posts":
-            return Parsed(id_of(record, "topic_id"), id_of(record, "id"), created, record)
+            return Parsed(str(whole(record, "topic_id")), str(whole(record, "id")), created, record)
         tags = record.get("tags")
         if tags and isinstance(tags[0], dict):  # newer sites send objects
             record = {**record, "tags": [tag["name"] for tag in tags]}
-        return Parsed(id_of(record, "id"), None, created, record)
+        return Parsed(str(whole(record, "id")), None, created, record)
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
         if entity == "threads":

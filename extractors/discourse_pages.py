@@ -10,7 +10,7 @@ from datetime import datetime
 from extractors.errors import Malformed
 from extractors.http import Http
 from extractors.pace import Pace
-from extractors.platform import Community, Platform, Record, Row, instant
+from extractors.platform import Community, Platform, Record, Row, instant, whole
 
 PER_PAGE = 50
 TOPICS_PER_PAGE = 30
@@ -108,7 +108,7 @@ class Pages:
             topics: list[Record] = answer.json()["topic_list"]["topics"]
             self.observed_at = answer.observed_at
             for topic in topics:
-                id_of(topic, "id"), instant(topic.get("bumped_at") or 0)
+                whole(topic, "id"), instant(topic.get("bumped_at") or 0)
             return topics
         except (LookupError, TypeError, ValueError, AttributeError) as problem:
             raise Malformed(answer.url, self.community.key, "a list of topics", f"{answer.body[:80]!r}") from problem
@@ -128,9 +128,3 @@ def _usable(record: object) -> bool:
 
 def created_of(record: Record) -> datetime:
     return instant(record["created_at"])
-
-
-def id_of(record: Record, name: str) -> str:
-    if type(record[name]) is not int:
-        raise ValueError(f"{name}: expected a whole number, got {record[name]!r}")
-    return str(record[name])

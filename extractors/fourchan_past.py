@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from extractors import foolfuuka
+from extractors import foolfuuka, fourchan_thread
 from extractors.errors import CrawlError, NotFound
-from extractors.http import Http, Request
+from extractors.fourchan_board import API, Board
+from extractors.http import Http
 from extractors.platform import About, Community, Page, State
 
 if TYPE_CHECKING:
     from extractors.fourchan import Fourchan
-
-API = "https://a.4cdn.org"
 
 
 def about(platform: "Fourchan", community: Community, http: Http) -> About:
@@ -31,22 +30,21 @@ def history(
     platform: "Fourchan", community: Community, since: datetime, http: Http, cursor: State | None
 ) -> Iterator[Page]:
     """The cursor is the thread below which the standing ones are to be read, then the archive's own."""
-    board, state = community.name, cursor or {"below": None}
-    base = platform.archives.get(board)
+    state = cursor or {"below": None}
+    base = platform.archives.get(community.name)
     if "below" in state:
-        index, archived = platform.standing(board, http)
+        board = Board(platform, community, http)
+        index, archived = board.standing()
         todo = sorted(map(int, {*index, *archived}), reverse=True)
         left = [no for no in todo if state["below"] is None or no < state["below"]]
-        requests = [Request(f"{API}/{board}/thread/{no}.json", tag=no) for no in left]
-        for request, response in http.get_all(requests, platform.pace):
+        for no, response in board.threads({str(no): None for no in left}):
             if isinstance(response, CrawlError):
                 raise response
-            no = str(request.tag)
-            page, _ = platform.thread(community, no, response, None, index.get(no), False, True)
+            page, _ = fourchan_thread.read(platform, community, no, response, None, index.get(no), refresh=True)
             page.posts = [row for row in page.posts if row.created_at is None or row.created_at >= since]
             page.threads = page.threads if page.posts else []
-            page.state = {"below": request.tag}
-            page.progress = (todo.index(request.tag) + 1, len(todo))
+            page.state = {"below": int(no)}
+            page.progress = (todo.index(int(no)) + 1, len(todo))
             yield page
         note = "4chan shows only what stands and its archive of some days; set THREADLAKE_ARCHIVES for what was before"
         yield Page(state={"day": None} if base else None, note=None if base else note)

@@ -2,27 +2,24 @@
 
 Each post is a thread and its own opening post `p<id>`; its comments are posts `c<id>`, whose `path` tells the parent.
 Ids belong to the instance; `ap_id` is the same everywhere. A deleted or removed comment stays listed without its words
-and says so; a post vanishes from the lists. How the whole past is read stands in lemmy_history.py.
+and says so; a post vanishes from the lists. How a window is read stands in lemmy_crawl.py, the whole past in
+lemmy_history.py.
 """
 
-import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import pyarrow as pa
 
-from extractors import lemmy_history
-from extractors.errors import CrawlError, Malformed, NotFound, NotPublic, Refused
+from extractors import lemmy_crawl, lemmy_history
+from extractors.errors import Malformed, NotFound, NotPublic, Refused
 from extractors.http import Http
-from extractors.lemmy_api import Instance, Item, Mark, utc, zoned
-from extractors.lemmy_feeds import Feed, Numbered, comments_of, posts_of
-from extractors.lemmy_threads import Threads
+from extractors.lemmy_api import Instance, utc, zoned
 from extractors.markdown import plain
-from extractors.memory import Reading, gone
 from extractors.pace import Pace
 from extractors.platform import (
-    HOUR,
+    HOST,
     About,
     Community,
     Entity,
@@ -34,26 +31,16 @@ from extractors.platform import (
     State,
     Window,
     Words,
-    floor_hour,
-    instant,
+    whole,
 )
-from extractors.records import TIMESTAMP, columns, digest
+from extractors.records import TIMESTAMP, columns
 
 PACE = Pace(requests=1, seconds=1.0)  # what its nginx example allows in the long run; 180 in 60 s are Lemmy's own
-HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
 NAME = rf"[a-z0-9_]+(?:@{HOST})?"
 URL = re.compile(rf"^(?:https?://)?({HOST})/(?:c|feeds/c)/({NAME})(?:\.xml)?/?(?:[?#].*)?$", re.IGNORECASE)
 ITEM = re.compile(rf"^https?://({HOST})/((?:post|comment)/\d+)(?:[/?#].*)?$", re.IGNORECASE)
 KEY = re.compile(rf"^lemmy:({HOST})/({NAME})$", re.IGNORECASE)
 HANDLE = re.compile(rf"^!([a-z0-9_]+)@({HOST})$", re.IGNORECASE)
-AT_A_TIME = 500  # rows
-FEW = 10  # of what an hour lacks, so many are asked for by their ids
-# These move on almost every reading, and make neither a row nor a version.
-COUNTERS = frozenset((
-    "score", "upvotes", "downvotes", "comments", "child_count", "newest_comment_time_at",
-    "newest_comment_time_necro_at", "hot_rank", "hot_rank_active", "controversy_rank", "scaled_rank", "report_count",
-    "unresolved_report_count",
-))  # fmt: skip
 PEOPLE = "creator_name creator_display_name creator_actor_id creator_avatar creator_bio"
 THREAD_STRINGS = f"name url body ap_id thumbnail_url embed_title embed_description alt_text {PEOPLE}"
 THREAD_INTEGERS = "id creator_id community_id language_id comments score upvotes downvotes"
@@ -98,69 +85,7 @@ class Lemmy(Platform):
     def crawl(
         self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
     ) -> Iterator[Page]:
-        instance = Instance(community, http, self.pace)
-        feeds = (posts_of(instance), comments_of(instance))
-        threads = Threads(self, instance, window)
-        begin: dict[str, Mark] = states.get(window.hours[0], {}).get("marks", {})
-        streams = [_all(feed, window, begin.get(feed.kind)) for feed in feeds]
-        items = heapq.merge(*streams, key=lambda item: item.created, reverse=True)
-        page, ahead = Page(), None
-        try:
-            ahead = next(items, None)
-            for hour in window.hours:
-                reading = Reading(states.get(hour, {}).get("items", {}), refresh)
-                marks: dict[str, Mark] = {}
-                while ahead and ahead.created >= hour:
-                    marks.setdefault(ahead.key[0], ahead.mark)
-                    if changed(reading, ahead):
-                        page.posts.append(self.row("posts", community, ahead.record, ahead.observed_at))
-                        page.threads += threads.touch(ahead)
-                    elif ahead.key[0] == "p" and ahead.thread in threads:
-                        page.threads += threads.touch(ahead)
-                    if len(page.posts) >= AT_A_TIME:
-                        yield page
-                        reading.forget(page.quarantined)
-                        page = Page()
-                    ahead = next(items, None)
-                for feed in feeds:
-                    page.posts += [self.row("posts", community, record, instance.observed_at) for record in feed.broken]
-                yield page
-                reading.forget(page.quarantined)
-                reading.whole = not any(feed.broken for feed in feeds)
-                page = Page()
-                self._vanished(instance, feeds, reading, threads, page)
-                page.threads += threads.rows(hour, window.end >= floor_hour(instance.observed_at) - HOUR)
-                yield page
-                if page.quarantined:
-                    reading.forget([key for key, item in reading.items.items() if page.quarantined & {item[2], key}])
-                named = {{"p": "post", "c": "comment"}[kind]: mark for kind, mark in marks.items() if mark is not None}
-                keep = reading.items or hour in states
-                yield Page(reached=hour, state={"marks": named, "items": reading.items} if keep else None)
-                page = Page()
-        except CrawlError:
-            yield page  # what came before the error is kept
-            raise
-
-    def _vanished(
-        self, instance: Instance, feeds: tuple[Feed, Feed], reading: Reading, threads: "Threads", page: Page
-    ) -> None:
-        """What the hour no longer lists. A post may be featured by now, and numbered pages move on while they are
-        read, so a few are asked for by their ids."""
-        missing = list(reading.missing(instance.observed_at))
-        for key, (created, _, thread, *_) in missing:
-            feed = feeds[key[0] == "c"]
-            if feed.empty:
-                raise Malformed(instance.url, None, f"{key} or another {feed.kind}", "an empty list")
-            asked = len(missing) <= FEW and (feed.kind == "post" or isinstance(feed, Numbered))
-            record = instance.one(feed.kind, key[1:]) if asked else None
-            item = feed.item(record) if record else None
-            if item is None:
-                page.posts.append(gone(thread, key, instant(created), instance.observed_at))
-                if feed.kind == "post":
-                    page.threads.append(gone(thread, None, instant(created), instance.observed_at))
-            elif changed(reading, item):
-                page.posts.append(self.row("posts", instance.community, item.record, item.observed_at))
-                page.threads += threads.touch(item)
+        return lemmy_crawl.crawl(self, Instance(community, http, self.pace), window, states, refresh=refresh)
 
     def about(self, community: Community, http: Http) -> About:
         kind, _, id = community.name.partition("/")[2].partition("/")
@@ -203,9 +128,8 @@ class Lemmy(Platform):
         own: Record = record[kind]
         if "published_at" in own:  # 1.0
             own = {name.removesuffix("_at"): value for name, value in own.items()}
-        thread, id = (own["post_id"] if kind == "comment" else own["id"]), own["id"]
-        if type(id) is not int or type(thread) is not int:
-            raise ValueError(f"id: expected a whole number, got {own['id']!r}")
+        id = whole(own, "id")
+        thread = whole(own, "post_id") if kind == "comment" else id
         creator = record.get("creator") or {}
         fields: Record = {
             **record.get("counts", {}),
@@ -244,24 +168,6 @@ class Lemmy(Platform):
 
     def content(self, entity: Entity, fields: Record) -> object:
         return fields["content"] if "path" in fields else [fields["name"], fields.get("url"), fields.get("body")]
-
-
-def _all(feed: Feed, window: Window, mark: Mark) -> Iterator[Item]:
-    """What a feed has of a window; where an instance shows no more pages, by way of the posts."""
-    oldest = window.end
-    for item in feed.down(window.start, window.end, mark):
-        oldest = item.created
-        yield item
-    if isinstance(feed, Numbered) and feed.cut:
-        yield from lemmy_history.behind(feed.instance, window.start, oldest)
-
-
-def changed(reading: Reading, item: Item) -> bool:
-    """Remember the item; whether its row must be written."""
-    own = item.record["post" if item.key[0] == "p" else "comment"]
-    if not COUNTERS.isdisjoint(own):  # 1.0, where they do not stand beside
-        own = {name: value for name, value in own.items() if name not in COUNTERS}
-    return reading.changed(item.key, item.created, digest(own), item.thread)
 
 
 def _community_of(own: Record, host: str) -> Community:

@@ -18,6 +18,8 @@ import pyarrow as pa
 from extractors.http import Http
 
 HOUR = timedelta(hours=1)
+HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
+"""What an address calls a host, with its port: a part of the patterns by which platforms know their URLs."""
 Record = dict[str, Any]
 State = dict[str, Any]
 Entity = Literal["threads", "posts", "authors"]
@@ -246,6 +248,14 @@ def dumps(value: object) -> bytes:
         return orjson.dumps(value)
     except TypeError:
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+def whole(record: Record, name: str, default: object = None) -> int:
+    """The whole number of that name in a record. Raises LookupError, TypeError or ValueError."""
+    value = record[name] if default is None else record.get(name, default)
+    if type(value) is not int:
+        raise ValueError(f"{name}: expected a whole number, got {value!r}")
+    return value
 
 
 def instant(value: object) -> datetime:

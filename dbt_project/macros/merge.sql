@@ -14,7 +14,7 @@
 {% macro post_columns() %}
     {{ return([
         'platform', 'instance', 'community', 'thread_id', 'post_id', 'author_id', 'key_number',
-        'author_name', 'title', 'text', 'url', 'payload', 'content_hash', 'source', 'run_id', 'quotes', 'links',
+        'author_name', 'title', 'text', 'url', 'canonical_url', 'payload', 'content_hash', 'source', 'run_id', 'quotes', 'links',
         'is_opening', 'reply_count', 'score',
         'created_at', 'created_hour', 'platform_edited_at', 'observed_at',
     ]) }}
@@ -24,7 +24,7 @@
 {% macro thread_columns() %}
     {{ return([
         'platform', 'instance', 'community', 'thread_id', 'author_id', 'key_number',
-        'author_name', 'title', 'text', 'url', 'payload', 'content_hash', 'source', 'run_id', 'tags',
+        'author_name', 'title', 'text', 'url', 'canonical_url', 'payload', 'content_hash', 'source', 'run_id', 'tags',
         'is_closed', 'is_pinned', 'is_archived', 'reply_count', 'view_count', 'score',
         'created_at', 'created_hour', 'last_activity_at', 'observed_at',
     ]) }}
@@ -42,7 +42,7 @@
 {% macro clean_post_columns() %}
     {{ return([
         'platform', 'instance', 'community', 'thread_id', 'post_id', 'author_id', 'key_number',
-        'author_name', 'title', 'text', 'url', 'payload', 'content_hash', 'source', 'run_id', 'quotes', 'links',
+        'author_name', 'title', 'text', 'url', 'canonical_url', 'payload', 'content_hash', 'source', 'run_id', 'quotes', 'links',
         'is_opening', 'version_count', 'reply_count', 'score',
         'created_at', 'created_hour', 'platform_edited_at', 'edited_at',
         'observed_at', 'first_seen_at', 'last_seen_at', 'gone_at', 'deleted_at',

@@ -14,8 +14,8 @@ from extractors.discord import Discord
 from extractors.discord_api import headers
 from extractors.discourse import COUNTERS as FORUM_COUNTERS
 from extractors.discourse import Discourse
-from extractors.fourchan import COUNTERS as BOARD_COUNTERS
 from extractors.fourchan import Fourchan
+from extractors.fourchan_thread import COUNTERS as BOARD_COUNTERS
 from extractors.http import Http
 from extractors.lake import Commit, Lake, Receipt, Tracked
 from extractors.lemmy import Lemmy

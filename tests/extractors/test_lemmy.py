@@ -12,7 +12,8 @@ import pytest
 
 from extractors.errors import CrawlError, NotFound, Refused
 from extractors.lake import Commit
-from extractors.lemmy import COUNTERS, Lemmy
+from extractors.lemmy import Lemmy
+from extractors.lemmy_crawl import COUNTERS
 from extractors.platform import HOUR, Community, Entity, Page, Window, floor_hour
 from extractors.records import table
 from sandbox.faults import Fault

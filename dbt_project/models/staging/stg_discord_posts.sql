@@ -23,6 +23,7 @@ renamed as (
         {{ nothing('text') }} as title,
         text,
         'https://discord.com/channels/' || guild_id || '/' || thread_id || '/' || post_id as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,

@@ -20,6 +20,7 @@ renamed as (
         name as title,
         text,
         'https://discord.com/channels/' || guild_id || '/' || thread_id as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,

@@ -25,6 +25,7 @@ renamed as (
         case when post_number = 1 then topic_title end as title,
         text,
         'https://' || instance || '/t/' || {{ as_text('topic_id') }} || '/' || {{ as_text('post_number') }} as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,

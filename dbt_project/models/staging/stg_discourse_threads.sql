@@ -20,6 +20,7 @@ renamed as (
         title,
         text,
         'https://' || instance || '/t/' || {{ as_text('id') }} as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,

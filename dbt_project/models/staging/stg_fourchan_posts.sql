@@ -23,6 +23,7 @@ renamed as (
         {{ unescaped('sub') }} as title,
         text,
         'https://boards.4chan.org/' || replace(thread_id, '/', '/thread/') || '#p' || {{ as_text(adapter.quote('no')) }} as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,

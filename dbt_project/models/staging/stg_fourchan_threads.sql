@@ -20,6 +20,7 @@ renamed as (
         {{ unescaped('sub') }} as title,
         text,
         'https://boards.4chan.org/' || replace(thread_id, '/', '/thread/') as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,

@@ -26,6 +26,7 @@ renamed as (
         name as title,
         text,
         'https://' || instance || case when post_id like 'p%' then '/post/' else '/comment/' end || {{ as_text('id') }} as url,
+        ap_id as canonical_url,
         payload,
         content_hash,
         source,

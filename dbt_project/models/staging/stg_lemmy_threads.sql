@@ -20,6 +20,7 @@ renamed as (
         name as title,
         text,
         'https://' || instance || '/post/' || {{ as_text('id') }} as url,
+        ap_id as canonical_url,
         payload,
         content_hash,
         source,

@@ -23,6 +23,7 @@ renamed as (
         case when is_opening then in_thread else nullif(message_title, '') end as title,
         text,
         'http://forum.mods.de/bb/thread.php?TID=' || thread_id || '&PID=' || post_id || '#reply_' || post_id as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,

@@ -20,6 +20,7 @@ renamed as (
         title,
         text,
         'http://forum.mods.de/bb/thread.php?TID=' || thread_id as url,
+        {{ nothing('text') }} as canonical_url,
         payload,
         content_hash,
         source,
