@@ -95,7 +95,7 @@ class Dbt:
             "now": now.isoformat(),
             "time_zone": self.settings.time_zone,
         }
-        arguments = [command, "--vars", json.dumps(values | dict(variables or {}))]
+        arguments = [command, "--no-write-json", "--vars", json.dumps(values | dict(variables or {}))]
         if command == "build":
             arguments += ["--exclude-resource-type", "unit_test"]
             if not (variables or {}).get("whole"):
@@ -135,7 +135,7 @@ class Dbt:
         errors: list[str] = []
         runner = dbtRunner(manifest, callbacks=[lambda event: _relay(event, errors)])
         try:
-            done = runner.invoke(["--quiet", "--no-use-colors", *arguments, *places])
+            done = runner.invoke(["--log-level", "none", "--no-use-colors", *arguments, *places])
         finally:
             cleanup_connections()  # type: ignore[no-untyped-call]
             self.warehouse.let_go()
