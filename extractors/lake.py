@@ -324,7 +324,7 @@ class Lake:
 
     def table(self, commit: Commit, entity: Entity) -> pa.Table:
         """The rows of one committed file."""
-        return pq.read_table(pa.BufferReader(self.store.read(commit.files[entity].name)))
+        return pq.ParquetFile(pa.BufferReader(self.store.read(commit.files[entity].name))).read()
 
     def purge(self, platform: str, key: str) -> Iterator[tuple[Commit, Commit | None]]:
         """Take a community out of every commit that has it; yield each with its successor, None if nothing was left.

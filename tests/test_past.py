@@ -2,6 +2,7 @@
 the marts."""
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -36,9 +37,12 @@ TOUCHES = 8  # of a platform's commits: so many come before the third
 
 
 @pytest.mark.timeout(600)
-def test_killed_in_its_midst_the_tables_equal_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_in_its_midst_the_tables_equal_the_truth(
+    tmp_path: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = World(seed=7, start=START, hours=30, scale=0.6)
     home = tmp_path / "home"
+    shutil.copytree(parsed, home / "dbt")
     with Sandbox(world, now=NOW, clock_file=tmp_path / "clock") as sandbox:
         for name, value in {
             "HOME": home, "VIA": sandbox.url, "CLOCK": tmp_path / "clock", "PACE": 2000, "START": f"{NOW:%Y-%m-%dT%H}",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -61,12 +62,13 @@ def differences(world: World, home: Path, ticks: list[datetime]) -> list[str]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("points", [10, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("points", [5, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_at_these_points_the_tables_equal_the_truth(
-    points: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    points: int, tmp_path: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(seed=3, start=START - timedelta(hours=8), hours=200, scale=0.4)
     home, clock = tmp_path / "home", tmp_path / "clock"
+    shutil.copytree(parsed, home / "dbt")
     with Sandbox(world, now=START + timedelta(minutes=25), clock_file=clock) as sandbox:
         for name, value in {
             "HOME": home, "VIA": sandbox.url, "CLOCK": clock, "PACE": 2000, "START": f"{SINCE:%Y-%m-%dT%H}",

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ Connection = duckdb.DuckDBPyConnection
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def warehouse(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Connection]:
     home = tmp_path_factory.mktemp("recorded")
+    shutil.copytree(parsed, home / "dbt")
     assert replay.main([str(RECORDED), "--home", str(home)]) == 0
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
@@ -83,7 +85,8 @@ def test_a_thread_without_a_date_has_that_of_its_earliest_post(warehouse: Connec
     assert warehouse.execute(wrong).fetchall() == []
 
 
-def test_captures_over_time_make_versions_and_counters_make_none(tmp_path: Path) -> None:
+def test_captures_over_time_make_versions_and_counters_make_none(tmp_path: Path, parsed: Path) -> None:
+    shutil.copytree(parsed, tmp_path / "dbt")
     assert replay.main([str(RECORDED), "--versions", "--home", str(tmp_path)]) == 0
     with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
         assert one(connection, "select count(distinct post_id), count(*) from clean.post_versions") == (107, 118)

@@ -3,6 +3,7 @@ write put among it; and the application over it on loopback.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,8 +60,9 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("dashboard")
+    shutil.copytree(parsed, home / "dbt")
     world = World(seed=7, start=START, hours=30, scale=0.4)
     with Sandbox(world, now=NOW, clock_file=home / "clock") as sandbox:
         told = {
