@@ -85,7 +85,7 @@ class Lemmy(Platform):
     def crawl(
         self, community: Community, window: Window, http: Http, states: Mapping[datetime, State], *, refresh: bool
     ) -> Iterator[Page]:
-        return lemmy_crawl.crawl(self, Instance(community, http, self.pace), window, states, refresh=refresh)
+        yield from lemmy_crawl.crawl(self, Instance(community, http, self.pace), window, states, refresh=refresh)
 
     def about(self, community: Community, http: Http) -> About:
         kind, _, id = community.name.partition("/")[2].partition("/")
