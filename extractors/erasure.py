@@ -26,7 +26,7 @@ from extractors.platform import Community, Entity, Platform, Record, Row, State,
 from extractors.store import Exists, Store
 
 if TYPE_CHECKING:
-    from extractors.lake import Lake
+    from extractors.lake import Commit, Lake
 
 Kind = Literal["author", "name", "post", "thread", "quoted"]
 TOMBSTONES, ERASING = "tombstones", "erasing"
@@ -293,7 +293,7 @@ def own_rows(lake: "Lake", platform: Platform, those: Erased, traces: Traces) ->
 
     wanted, shared = set(traces.posts), set[str]()
     for commit in lake.commits(platform.name):
-        for row in lake.rows(commit, "posts"):
+        for row in _rows(lake, commit, "posts"):
             mine = traces.author is not None and author_of(platform, row) == traces.author
             if row["instance"] != traces.instance or not (mine or row["post_id"] in wanted):
                 shared |= {str(row[name]) for name in platform.called if row.get(name)}
@@ -320,17 +320,20 @@ def own_rows(lake: "Lake", platform: Platform, those: Erased, traces: Traces) ->
 def touched(lake: "Lake", platform: Platform, those: Erased, traces: Traces) -> None:
     """Find which rows of others show any of it, and all hours in which these or the erased were observed."""
     for commit in lake.commits(platform.name):
-        for entity in commit.files:
-            for row in sifted(those, entity, lake.table(commit, entity))[1]:
+        for entity, table in lake.tables(commit):
+            for row in sifted(those, entity, table)[1]:
                 traces.hours.add(commit.hour.isoformat())
                 if entity == "posts" and row["post_id"]:
                     traces.touched_posts.add(row["post_id"])
                 elif entity == "threads" and row["thread_id"]:
                     traces.touched_threads.add(row["thread_id"])
     for commit in lake.commits(platform.name):
-        for entity, name, ids in (
-            ("posts", "post_id", traces.touched_posts),
-            ("threads", "thread_id", traces.touched_threads),
-        ):
-            if any(row[name] in ids for row in lake.rows(commit, entity)):
-                traces.hours.add(commit.hour.isoformat())
+        posts = any(row["post_id"] in traces.touched_posts for row in _rows(lake, commit, "posts"))
+        if posts or any(row["thread_id"] in traces.touched_threads for row in _rows(lake, commit, "threads")):
+            traces.hours.add(commit.hour.isoformat())
+
+
+def _rows(lake: "Lake", commit: "Commit", wanted: Entity) -> Iterator[Record]:
+    for entity, table in lake.tables(commit):
+        if entity == wanted:
+            yield from table.to_pylist()

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -281,10 +281,7 @@ class Lake:
         Observed when and by which run stays. None if nothing changed. Killed anywhere, either the old commit
         or the new one counts; `finish_rewrites` deletes what is left over.
         """
-        tables = {}
-        for entity in commit.files:
-            with suppress(FileNotFoundError):  # deleted by a bucket's rule for what is old
-                tables[entity] = self.table(commit, entity)
+        tables = dict(self.tables(commit))
         changed = {entity: change(entity, old) for entity, old in tables.items()}
         if without not in commit.communities and all(changed[entity].equals(old) for entity, old in tables.items()):
             return None
@@ -336,11 +333,11 @@ class Lake:
         """The rows of one committed file."""
         return pq.read_table(pa.BufferReader(self.store.read(commit.files[entity].name)))
 
-    def rows(self, commit: Commit, entity: Entity) -> Iterator[dict[str, Any]]:
-        """The rows of one committed file, if it is there: a bucket's rule may have deleted what is old."""
-        if entity in commit.files:
+    def tables(self, commit: Commit) -> Iterator[tuple[Entity, pa.Table]]:
+        """The rows of each committed file that is there: a bucket's rule may have deleted what is old."""
+        for entity in commit.files:
             with suppress(FileNotFoundError):
-                yield from self.table(commit, entity).to_pylist()
+                yield entity, self.table(commit, entity)
 
     def purge(self, platform: str, key: str) -> Iterator[tuple[Commit, Commit | None]]:
         """Take a community out of every commit that has it; yield each with its successor, None if nothing was left.

@@ -5,9 +5,10 @@ the next call; then it is done; then everything is read once more to see whether
 to be done.
 """
 
+import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from datetime import datetime
 from extractors import erasure
 from extractors.erasure import ERASING, TEXT, Erased, Traces
 from extractors.locks import HISTORY, READING, alone
-from extractors.platform import Platform, dumps
+from extractors.platform import Platform, Record, dumps
 from extractors.records import digest
 from extractors.store import Bucket
 from orchestration.dbt import DbtError, explain, failed
@@ -29,6 +30,7 @@ IDS = "(?:quoted_)?author_id|creator_id|user_id|owner_id|trip"
 AROUND = (r"(?:^|[^\pL\pN_])", r"(?:$|[^\pL\pN_])")
 SHORTEST = 3
 """Letters: shorter names stand in too many words."""
+AT_ONCE = 500  # expressions of one scan of a table
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def erase(pipeline: Pipeline, authors: Sequence[str] = (), posts: Sequence[str] 
     if not asked:
         raise ValueError("Say whom or what: --author PLATFORM:INSTANCE:ID, --post PLATFORM:INSTANCE:ID, or several.")
     named = [(*parse(pipeline, text, option), kind) for text, kind, option in asked]
-    work = [_from_lake(pipeline, platform, instance, id, kind) for platform, instance, id, kind in named]
+    work = [from_lake(pipeline, platform, instance, id, kind) for platform, instance, id, kind in named]
     _from_warehouse(pipeline, work)
     done = []
     for one in work:
@@ -104,7 +106,8 @@ class Work:
     commits: int
 
 
-def _from_lake(pipeline: Pipeline, platform: Platform, instance: str, id: str, kind: str) -> Work:
+def from_lake(pipeline: Pipeline, platform: Platform, instance: str, id: str, kind: str) -> Work:
+    """Out of the lake: the tombstone, the traces, and the rows."""
     store, lake, author = pipeline.lake.store, pipeline.lake, kind == "author"
     traces = Traces(instance, id if author else None, set() if author else {id})
     those = erasure.hasher(store, platform.name)
@@ -170,67 +173,61 @@ def _from_warehouse(pipeline: Pipeline, work: Sequence[Work]) -> None:
 def scan(pipeline: Pipeline, work: Work) -> Iterator[str]:
     """Where anything is left, in words: each place that shows the author's id, a name, or a text."""
     platform, those, traces = work.platform, work.those, work.traces
-    patterns = list(_patterns(traces))
-    sought = re.compile("|".join(patterns).replace(r"\pL\pN_", r"\w")) if patterns else None
-    rows = names = 0
+    names = [AROUND[0] + re.escape(name) + AROUND[1] for name in traces.names if len(name) >= SHORTEST]
+    named = re.compile("|".join(names).replace(r"\pL\pN_", r"\w") or "(?!)")
+    rows = words = 0
     for commit in pipeline.lake.commits(platform.name):
-        for entity in commit.files:
-            table = pipeline.lake.table(commit, entity)
+        for entity, table in pipeline.lake.tables(commit):
             rows += len(erasure.sifted(those, entity, table)[1])
-            for row in table.to_pylist():
-                if row["instance"] == traces.instance:
-                    names += _shows(row, sought, traces)
+            words += sum(_says(row, named, traces) for row in table.to_pylist() if row["instance"] == traces.instance)
     if rows:
         yield f"{rows} rows of the lake"
-    if names:
-        yield f"{names} rows of the lake whose own words have the name or the text"
+    if words:
+        yield f"{words} rows of the lake whose own words have the name or the text"
     for name, state in pipeline.lake.remembered(platform.name):
-        if those.forgotten(state, traces.instance) != state or (sought and sought.search(str(state))):
+        if those.forgotten(state, traces.instance) != state or named.search(str(state)):
             yield f"the state {name}"
-    for some in _portions([*patterns, *_post_patterns(traces)]):
-        for table, number in pipeline.warehouse.showing(platform.name, traces.instance, some).items():
-            yield f"{number} rows of {table}"
+    sought = patterns(traces)
+    for some in (sought[start : start + AT_ONCE] for start in range(0, len(sought), AT_ONCE)):
+        for relation, number in pipeline.warehouse.showing(platform.name, traces.instance, some).items():
+            yield f"{number} rows of {relation}"
+        for relation, number in _published(pipeline, platform, traces, some).items():
+            yield f"{number} rows of {relation} as published"
+    if number := indexed(pipeline, platform, traces):
+        yield f"{number} documents of the search index"
+
+
+def _published(pipeline: Pipeline, platform: Platform, traces: Traces, some: Sequence[str]) -> Mapping[str, int]:
     path = current(pipeline.settings.published)
-    if path is not None and not isinstance(pipeline.settings.warehouse, BigQueryPlace):
-        import duckdb
+    if path is None or isinstance(pipeline.settings.warehouse, BigQueryPlace):
+        return {}
+    import duckdb
 
-        with duckdb.connect(path, read_only=True) as connection:
-            for some in _portions([*patterns, *_post_patterns(traces)]):
-                for table, number in showing(connection, platform.name, traces.instance, some).items():
-                    yield f"{number} rows of {table} as published"
-        if number := _indexed(pipeline, platform, traces):
-            yield f"{number} documents of the search index"
+    with duckdb.connect(path, read_only=True) as connection:
+        return showing(connection, platform.name, traces.instance, some)
 
 
-def _patterns(traces: Traces) -> Iterator[str]:
-    """Regular expressions of RE2 over a row's JSON."""
+def patterns(traces: Traces) -> list[str]:
+    """What a row of a warehouse shows that has something of them: regular expressions of RE2 over its JSON."""
+    before, after = AROUND
+    names = [name for name in sorted(traces.names) if len(name) >= SHORTEST]
+    found = [before + re.escape(name) + after for name in names]
+    found += [rf'post_id"\s*:\s*"{re.escape(post)}"' for post in sorted(traces.posts)]
     if traces.author is not None:
         id = re.escape(traces.author)
-        yield rf'(?:{IDS})\\*"\s*:\s*\\*"?{id}\\*"?[,}}\]]'
-        yield rf'author_ids"\s*:\s*\[[^\]]*"{id}"'
-    before, after = AROUND
-    needles = [name for name in traces.names if len(name) >= SHORTEST and name.casefold() != "anonymous"]
-    for name in needles:
-        yield before + re.escape(name) + after
+        found.append(rf'(?:{IDS})\\*"\s*:\s*\\*"?{id}\\*"?[,}}\]]')
+        found.append(rf'author_ids"\s*:\s*\[[^\]]*"{id}"')
+    return found
 
 
-def _post_patterns(traces: Traces) -> Iterator[str]:
-    for post in sorted(traces.posts):
-        yield rf'post_id"\s*:\s*"{re.escape(post)}"'
-
-
-def _portions(patterns: Sequence[str]) -> list[Sequence[str]]:
-    return [patterns[start : start + 500] for start in range(0, len(patterns), 500)]
-
-
-def _shows(row: dict[str, object], sought: "re.Pattern[str] | None", traces: Traces) -> bool:
+def _says(row: Record, named: re.Pattern[str], traces: Traces) -> bool:
     text = row["text"]
     if isinstance(text, str) and len(text) >= TEXT and digest(text.encode()) in traces.texts:
         return True
-    return bool(sought and any(sought.search(str(value)) for value in (row["text"], row["payload"]) if value))
+    return any(named.search(value) for value in (text, row["payload"]) if value)
 
 
-def _indexed(pipeline: Pipeline, platform: Platform, traces: Traces) -> int:
+def indexed(pipeline: Pipeline, platform: Platform, traces: Traces) -> int:
     """How many documents of the search index are by the author, or are the posts."""
     import tantivy
 
@@ -244,11 +241,13 @@ def _indexed(pipeline: Pipeline, platform: Platform, traces: Traces) -> int:
     def of(name: str, value: str) -> "tantivy.Query":
         return tantivy.Query.term_query(schema(), name, value)
 
-    told = [of("found", dumps([platform.name, traces.instance, post]).decode()) for post in traces.posts]
+    posts = [of("found", json.dumps([platform.name, traces.instance, post])) for post in traces.posts]
+    told = [(of("kind", "post"), one) for one in posts]  # a thread may have the same id
     if traces.author is not None:
-        mine = [(tantivy.Occur.Must, of("author", traces.author)), (tantivy.Occur.Must, of("platform", platform.name))]
-        told.append(tantivy.Query.boolean_query(mine))
-    return sum(len(searcher.search(query, 1).hits) for query in told)
+        told.append((of("platform", platform.name), of("author", traces.author)))
+    both = tantivy.Occur.Must
+    queries = [tantivy.Query.boolean_query([(both, one), (both, other)]) for one, other in told]
+    return sum(len(searcher.search(query, 1).hits) for query in queries)
 
 
 def held(pipeline: Pipeline) -> Iterator[str]:

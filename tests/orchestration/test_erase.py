@@ -17,12 +17,12 @@ import duckdb
 import orjson
 import pytest
 
-from extractors.erasure import author_of, cut
+from extractors.erasure import Traces, author_of, cut
 from extractors.platform import HOUR, Platform, Window
 from extractors.platforms import PLATFORMS
 from extractors.records import entities
 from orchestration.cli import main
-from orchestration.erase import erase
+from orchestration.erase import erase, indexed
 from orchestration.pipeline import Pipeline
 from orchestration.publish import current
 from orchestration.settings import Settings
@@ -39,7 +39,7 @@ WINDOW = Window(START, START + 6 * HOUR)
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(start=START, hours=12)
+    return World(start=START, hours=12, scale=0.4)
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Home:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder = tmp_path_factory.mktemp("erase")
-    small = World(seed=7, start=START, hours=10, scale=0.3)
+    small = World(seed=7, start=START, hours=10, scale=0.2)
     with Sandbox(small, now=WINDOW.end + timedelta(minutes=10), clock_file=folder / "clock") as sandbox:
         settings = {
             "THREADLAKE_HOME": str(folder), "THREADLAKE_VIA": sandbox.url, "THREADLAKE_CLOCK": str(folder / "clock"),
@@ -256,6 +256,11 @@ def test_all_of_them_go_out_of_everything_even_by_way_of_a_kill(
     where = f"where platform = 'lemmy' and post_id = '{home.post[1]}'"
     ((writer,),) = home.sql(f"select author_id from clean.all_posts {where}")
     before, observed = counted(home, writer), home.sql(observations)
+    found = [
+        (home.pipeline.platform(name), Traces(instance, who.id, set(who.posts)))
+        for name, (instance, who) in home.people.items()
+    ]
+    assert all(indexed(home.pipeline, *one) for one in found)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -274,6 +279,7 @@ def test_all_of_them_go_out_of_everything_even_by_way_of_a_kill(
     said = capsys.readouterr().out
     assert said.count("finds nothing of it") == 6 and "Freed blocks of the warehouse's file" in said
     assert home.left() == [] and not list(home.pipeline.lake.store.list("erasing/"))
+    assert not any(indexed(home.pipeline, *one) for one in found)
     gone = sum(len(who.posts) for _, who in home.people.values()) + 1
     assert home.sql("select count(*) from clean.all_posts") == [(posts[0] - gone,)]
     assert counted(home, writer) == before
