@@ -53,6 +53,10 @@ def redact(entity: Entity, record: Record, those: "Those", opened: bool) -> Reco
             return {n: None if n in ("name", "topic", "owner_id") else _left(v, those) for n, v in record.items()}
         return {name: _left(value, those) for name, value in record.items()}
     found = {name: _left(value, those) for name, value in record.items()}
+    for user in record.get("mentions") or ():
+        if _is_theirs(user, those) and found.get("content"):  # an export writes the name where the API has the id
+            for name in filter(None, (user.get("nickname"), user.get("name"))):
+                found["content"] = found["content"].replace(f"@{name}", NOBODY)
     for name, id in (("message_reference", "message_id"), ("reference", "messageId")):
         if those.post((record.get(name) or {}).get(id)):
             found |= {n: None for n in ("message_snapshots", "forwardedMessage", "referenced_message") if n in found}

@@ -84,8 +84,7 @@ def erase(pipeline: Pipeline, authors: Sequence[str] = (), posts: Sequence[str] 
     done = []
     for one in work:
         left = list(scan(pipeline, one))
-        if not left:
-            pipeline.lake.store.delete(one.pending)
+        pipeline.lake.store.delete(one.pending)  # whatever is left: it has names, and this was all that can be done
         traces = one.traces
         others = len(traces.touched_posts - traces.posts) + len(traces.touched_threads)
         found = len(traces.posts) if traces.hours else 0
@@ -180,6 +179,8 @@ def scan(pipeline: Pipeline, work: Work) -> Iterator[str]:
         for entity, table in pipeline.lake.tables(commit):
             rows += len(erasure.sifted(those, entity, table)[1])
             words += sum(_says(row, named, traces) for row in table.to_pylist() if row["instance"] == traces.instance)
+        if named.search(commit.dumps().decode()):
+            yield f"the commit {commit.name}"
     if rows:
         yield f"{rows} rows of the lake"
     if words:

@@ -18,6 +18,7 @@ import orjson
 import pytest
 
 from extractors.erasure import Traces, author_of, cut
+from extractors.history import history
 from extractors.platform import HOUR, Platform, Window
 from extractors.platforms import PLATFORMS
 from extractors.records import entities
@@ -32,6 +33,7 @@ from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.extractors.crawling import START, Crawler, Row
 from tests.extractors.crawling import track as track_in
+from tests.extractors.test_discord_export import Exports, document, message
 from tests.extractors.test_platform_contract import CASES, Case
 
 WINDOW = Window(START, START + 6 * HOUR)
@@ -77,9 +79,10 @@ def shows(platform: Platform, who: Person, row: Row) -> bool:
     """Whether a row has anything of them."""
     if author_of(platform, row) == who.id or row["post_id"] in who.posts or who.posts & set(row["quotes"] or ()):
         return True
-    return _shows(orjson.loads(row["payload"] or "null"), who) or any(
-        _said(str(row["text"]), name) for name in who.names
-    )
+    record = orjson.loads(row["payload"] or "{}")
+    if record.get("message_snapshots") and record["message_reference"]["message_id"] in who.posts:  # it is forwarded
+        return True
+    return _shows(record, who) or any(_said(str(row["text"]), name) for name in who.names)
 
 
 def _shows(value: Any, who: Person, names: tuple[str, ...] = ("", "")) -> bool:
@@ -154,9 +157,37 @@ def test_an_author_goes_out_of_the_lake_and_never_comes_back(name: str, read: An
     crawler.sandbox.now += 3 * HOUR
     crawler.crawl(Window(START, START + 9 * HOUR), case.first, refresh=True)  # with what was edited, deleted, written
     look()
+    told: dict[str, Any] = {"lake": crawler.lake, "http": crawler.http, "run_id": "past", "clock": crawler.clock}
+    assert [*history(platform, case.first, START, scratch=crawler.folder / "scratch", **told)][-1][1].finished
+    look()
     assert not [commit for platform in pipeline.platforms for commit in reparse(pipeline, platform)]
     (again,) = erase(pipeline, [f"{name}:{case.first.instance}:{who.id}"])
     assert again.commits == 0 and again.left == [] and not list(crawler.lake.store.list("erasing/"))
+
+
+def test_an_export_brings_nobody_back(tmp_path: Path) -> None:
+    exports, pipeline = Exports(tmp_path), Pipeline.of(Settings.from_env({"THREADLAKE_HOME": str(tmp_path)}))
+    ada = message(1)["author"]
+    other = message(2)["author"] | {"id": "600000000000000002", "name": "grace", "nickname": "Grace", "avatarUrl": ""}
+    exports.drop(
+        "before.json", document([message(1), message(2, author=other, mentions=[ada], content="@Ada, fold it, ada")])
+    )
+    exports.take_in()
+    assert [row["author_id"] for row in exports.rows()] == [ada["id"], other["id"]]
+    (done,) = erase(pipeline, [f"discord:discord.com:{ada['id']}"])
+    answer = message(4, author=other, reference={"messageId": message(1)["id"], "channelId": "1", "guildId": "1"})
+    exports.drop(
+        "after.json", document([message(1), message(3), answer | {"type": "Reply"}], "2026-11-04T04:05:06-05:00")
+    )
+    exports.take_in()
+    rows = exports.rows()
+    assert [row["post_id"] for row in rows] == [message(2)["id"], message(4)["id"]]
+    assert [row["quotes"] for row in rows] == [[], []] and "600000000000000001" not in str(rows)
+    # what somebody says in words of their own stays, and is told
+    assert rows[0]["text"] == "@erased, fold it, ada" and done.left == [
+        "1 rows of the lake whose own words have the name or the text"
+    ]
+    assert not list(pipeline.lake.store.list("erasing/"))
 
 
 # -- with a warehouse ----------------------------------------------------------------------------------------------
