@@ -264,7 +264,8 @@ def cut(text: str, begin: re.Pattern[str], end: re.Pattern[str], doomed: Callabl
 @dataclass
 class Traces:
     """What is to be erased, and where it left traces: ids of posts and threads, names, what else shows it (`touched`),
-    the hours in which any of that was observed, and hashes of the texts, by which the scan knows them."""
+    the hours in which any of that was observed, hashes of the texts, by which the scan knows them, and who wrote single
+    posts: these may be the first or the last of theirs."""
 
     instance: str
     author: str | None = None
@@ -275,6 +276,7 @@ class Traces:
     touched_threads: set[str] = field(default_factory=set)
     hours: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
+    writers: set[str] = field(default_factory=set)
     hashes: set[str] = field(default_factory=set)
 
     def dumps(self) -> bytes:
@@ -306,6 +308,8 @@ def own_rows(lake: "Lake", platform: Platform, those: Erased, traces: Traces) ->
                     traces.threads.add(value)
             if len(row["text"] or "") >= TEXT:
                 traces.texts.add(digest(row["text"].encode()))
+            if not mine and (writer := author_of(platform, row)) is not None:
+                traces.writers.add(writer)
             if mine:
                 traces.names |= {str(row[name]) for name in platform.called if row.get(name)}
     traces.names -= shared  # a name that others bear, too, tells nobody apart
@@ -328,9 +332,18 @@ def touched(lake: "Lake", platform: Platform, those: Erased, traces: Traces) -> 
                 elif entity == "threads" and row["thread_id"]:
                     traces.touched_threads.add(row["thread_id"])
     for commit in lake.commits(platform.name):
-        posts = any(row["post_id"] in traces.touched_posts for row in _rows(lake, commit, "posts"))
-        if posts or any(row["thread_id"] in traces.touched_threads for row in _rows(lake, commit, "threads")):
+        if any(
+            _is_of(platform, traces, entity, row) for entity, table in lake.tables(commit) for row in table.to_pylist()
+        ):
             traces.hours.add(commit.hour.isoformat())
+
+
+def _is_of(platform: Platform, traces: Traces, entity: Entity, row: Record) -> bool:
+    """Whether a row tells of what will be made anew of it."""
+    if entity == "threads":
+        return row["thread_id"] in traces.touched_threads
+    writer = row["post_id"] if entity == "authors" else author_of(platform, row)
+    return writer in traces.writers or (entity == "posts" and row["post_id"] in traces.touched_posts)
 
 
 def _rows(lake: "Lake", commit: "Commit", wanted: Entity) -> Iterator[Record]:

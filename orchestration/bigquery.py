@@ -263,7 +263,7 @@ class BigQuery(Warehouse):
                             "and author_id = @author"
                         )
                         found.update(id for (id,) in _answer(jobs.sql(question, _once("purge"), mine)).rows)
-            doomed = {"post_id": posts, "thread_id": threads, "author_id": {traces.author or ""}}
+            doomed = {"post_id": posts, "thread_id": threads, "author_id": {traces.author or "", *traces.writers}}
             deleted = 0
             for key, names in CLEAN_KEYS.items():
                 some = [*told, parameter("ids", sorted(doomed[key]) or [""])]

@@ -25,7 +25,7 @@ def forget(connection: "duckdb.DuckDBPyConnection", platform: str, traces: Trace
                     said = f"select {key} from clean.{table} where {MINE} and author_id = $author"
                     rows = connection.execute(said, here | {"author": traces.author}).fetchall()
                     found.update(id for (id,) in rows)
-    doomed = {"post_id": posts, "thread_id": threads, "author_id": {traces.author or ""}}
+    doomed = {"post_id": posts, "thread_id": threads, "author_id": {traces.author or "", *traces.writers}}
     deleted = 0
     for key, names in CLEAN_KEYS.items():
         told = here | {"ids": sorted(doomed[key])}

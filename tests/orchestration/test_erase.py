@@ -5,9 +5,11 @@ What is looked for here is looked for in ways of its own, not by the scan that `
 
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from extractors.platform import HOUR, Platform, Window
 from extractors.platforms import PLATFORMS
 from extractors.records import entities
 from orchestration.cli import main
-from orchestration.erase import erase, indexed
+from orchestration.erase import erase, held, indexed
 from orchestration.pipeline import Pipeline
 from orchestration.publish import current
 from orchestration.settings import Settings
@@ -320,6 +322,25 @@ def test_all_of_them_go_out_of_everything_even_by_way_of_a_kill(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
+def test_killed_at_any_moment_it_is_finished_by_the_next(home: Home) -> None:
+    folder, case = home.pipeline.settings.home, CASES["discourse"]
+    who = person(case.platform, Crawler(case.platform, home.sandbox, folder).rows())
+    one = replace(home, people={"discourse": (case.first.instance, who)}, post=("lemmy.example", "c0"))
+    assert one.left()
+    command = [sys.executable, "-m", "orchestration.cli", "erase", one.arguments[0]]
+    for seconds in (2, 3, 4, 5, 6, 8, 10, 12):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "finds nothing of it" in done.stdout and one.left() == []
+    assert not list(home.pipeline.lake.store.list("erasing/"))
+
+
+@pytest.mark.long
 def test_neither_a_new_reading_nor_a_new_warehouse_brings_them_back(home: Home) -> None:
     main(["erase", *home.arguments])
     home.sandbox.now += HOUR
@@ -353,6 +374,14 @@ def test_an_argument_that_names_nobody_is_a_sentence(
     assert main(["erase", *arguments]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "lake" / "tombstones").exists()
+
+
+def test_it_says_what_holds_for_a_time_what_was_erased() -> None:
+    places = {"THREADLAKE_LAKE": "gs://a-lake/x", "THREADLAKE_WAREHOUSE": "bigquery://a-project/EU"}
+    lake, warehouse = held(Pipeline.of(Settings.from_env(places)))
+    assert lake.startswith("gs://a-lake/x keeps what was deleted") and "time travel for 7 days" in warehouse
+    (file,) = held(Pipeline.of(Settings.from_env({})))
+    assert "until they are written again" in file
 
 
 @pytest.mark.parametrize(
