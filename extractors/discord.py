@@ -9,6 +9,7 @@ forum is none. A thread made of a message bears its id, and counts as created wi
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -46,6 +47,9 @@ from extractors.platform import (
 )  # fmt: skip
 from extractors.records import TEXTS, TIMESTAMP, columns
 
+if TYPE_CHECKING:
+    from extractors.erasure import Those
+
 INSTANCE = "discord.com"
 PACE = Pace(requests=40, seconds=1, in_flight=2)  # of 50 a second for a bot; routes have limits of their own
 URL = re.compile(
@@ -77,6 +81,7 @@ class Discord(Platform):
          TEXTS: "attachment_ids"}
     )  # fmt: skip
     memory = "hour"
+    writer, called = ("author_id",), ("author_username", "author_global_name")
     recalls = timedelta(hours=3)  # what it knows of threads and closed channels
 
     def __init__(self, pace: Pace = PACE) -> None:
@@ -153,6 +158,9 @@ class Discord(Platform):
             fields["reference_guild_id"] = reference.get("guild_id")
             fields["reference_type"] = reference.get("type")
         return Parsed(record["channel_id"], record["id"], created, fields)
+
+    def redact(self, entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
+        return discord_text.redact(entity, record, those, opened)
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
         if entity == "threads":

@@ -8,14 +8,20 @@ it forwards; a message without words says what its poll or its cards (embeds) sa
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from extractors.erasure import NOBODY
 from extractors.markdown import plain
-from extractors.platform import Record, Words
+from extractors.platform import Entity, Record, Words
+
+if TYPE_CHECKING:
+    from extractors.erasure import Those
 
 REPLIES = frozenset((19, 21, 23))  # a reply, what began a thread, a command on a message
 FORWARD = 1  # as the type of a reference
 MENTION = re.compile(r"<(?:@!?(\d+)|@&(\d+)|#(\d+)|(?:a?):(\w+):\d+|t:(-?\d+)(?::\w)?|/([^:>]+):\d+)>")
+
+PERSON = re.compile(r"<@!?(\d+)>")
 
 
 def words(record: Record) -> Words:
@@ -38,6 +44,44 @@ def content(record: Record) -> object:
 def files(record: Record) -> list[str]:
     """Ids of its attachments, those of what it forwards included; their URLs expire."""
     return [id for message in _with_forwards(record) for id in _ids(message, "attachments")]
+
+
+def redact(entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
+    """See `Platform.redact`. Whoever is mentioned, answered or forwarded stands in the message as an object."""
+    if entity == "threads":
+        if opened or those.author(record.get("owner_id")):
+            return {n: None if n in ("name", "topic", "owner_id") else _left(v, those) for n, v in record.items()}
+        return {name: _left(value, those) for name, value in record.items()}
+    found = {name: _left(value, those) for name, value in record.items()}
+    for user in record.get("mentions") or ():
+        if _is_theirs(user, those) and found.get("content"):  # an export writes the name where the API has the id
+            for name in filter(None, (user.get("nickname"), user.get("name"))):
+                found["content"] = found["content"].replace(f"@{name}", NOBODY)
+    for name, id in (("message_reference", "message_id"), ("reference", "messageId")):
+        if those.post((record.get(name) or {}).get(id)):
+            found |= {n: None for n in ("message_snapshots", "forwardedMessage", "referenced_message") if n in found}
+    return found
+
+
+def _left(value: Any, those: "Those") -> Any:
+    if isinstance(value, str):
+        return PERSON.sub(lambda it: NOBODY if those.author(it[1]) else it[0], value) if "<@" in value else value
+    if isinstance(value, list):
+        return [_left(one, those) for one in value if not _is_theirs(one, those)]
+    if isinstance(value, dict):
+        if those.author(value.get("owner_id")):  # a thread
+            value = value | {"name": None, "owner_id": None}
+        return {name: None if _is_theirs(one, those) else _left(one, those) for name, one in value.items()}
+    return value
+
+
+def _is_theirs(value: Any, those: "Those") -> bool:
+    """Whether it is one of them, or a message of one."""
+    if not isinstance(value, dict):
+        return False
+    author = value.get("author")
+    id = value.get("id")
+    return those.author(id) or those.post(id) or (isinstance(author, dict) and those.author(author.get("id")))
 
 
 def _said(record: Record) -> Iterator[str]:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import unescape
 from itertools import accumulate
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from extractors import discourse_past
+from extractors import discourse_past, discourse_redaction
 from extractors.discourse_pages import Pages, created_of
 from extractors.discourse_topics import Topics
 from extractors.http import Http
@@ -39,6 +40,9 @@ from extractors.platform import (
 )  # fmt: skip
 from extractors.records import TEXTS, TIMESTAMP, columns, digest
 from extractors.text import plain_texts, urls
+
+if TYPE_CHECKING:
+    from extractors.erasure import Those
 
 PACE = Pace(requests=20, seconds=10, in_flight=2)  # of 50 in 10 s and 200 in 60 s that a site allows an address
 KEY_PACE = Pace(requests=20, seconds=60)  # what a user's API key is allowed
@@ -88,6 +92,7 @@ class Discourse(Platform):
         }
     )
     memory = "hour"
+    writer, called = ("user_id",), ("username", "name")
 
     def __init__(self, keyed: Callable[[str], bool] = lambda instance: False, pace: Pace = PACE) -> None:
         self.keyed = keyed
@@ -207,6 +212,15 @@ class Discourse(Platform):
         if tags and isinstance(tags[0], dict):  # newer sites send objects
             record = {**record, "tags": [tag["name"] for tag in tags]}
         return Parsed(str(whole(record, "id")), None, created, record)
+
+    def redact(self, entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
+        return discourse_redaction.redact(entity, record, those, opened)
+
+    def opens(self, row: Record) -> bool:
+        return row.get("post_number") == 1
+
+    def quoted_as(self, row: Record) -> str:
+        return f"{row['thread_id']}/{row.get('post_number')}"
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
         if entity == "threads":

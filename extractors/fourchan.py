@@ -8,7 +8,7 @@ FoolFuuka archive, if one is set (foolfuuka.py); the whole past stands in fourch
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -33,6 +33,9 @@ from extractors.platform import (
 from extractors.records import columns
 from extractors.text import plain_texts, urls
 
+if TYPE_CHECKING:
+    from extractors.erasure import Those
+
 INSTANCE = "4chan.org"
 PACE = Pace(requests=1, seconds=1.0)
 URL = re.compile(r"^(?:https?://)?(?:boards\.4chan(?:nel)?\.org|a\.4cdn\.org)/([a-z0-9]+)(?:/|$)", re.IGNORECASE)
@@ -41,6 +44,11 @@ INTEGERS = "no resto time since4pass tim fsize w h tn_w tn_h filedeleted spoiler
 STRINGS = "now name trip id capcode country country_name board_flag flag_name sub com email filename ext md5"
 THREAD_INTEGERS = "no time sticky closed replies images bumplimit imagelimit unique_ips archived archived_on"
 THREAD_STRINGS = "name trip id capcode sub com semantic_url tag"
+# What a thread's record says that is not of its first post; the last ones in an archive's words.
+OF_THREADS = frozenset((
+    *THREAD_INTEGERS.split(), "resto", "num", "thread_num", "subnum", "op", "timestamp", "fourchan_date", "nreplies",
+    "nimages", "locked",
+))  # fmt: skip
 
 
 class Fourchan(Platform):
@@ -51,6 +59,7 @@ class Fourchan(Platform):
     posts = columns({pa.string(): STRINGS, pa.int64(): INTEGERS})
     memory = "community"
     revisits = ()  # each reading is of all that stands, whatever its hour
+    writer = ("trip", "id")  # names are anybody's
 
     def __init__(self, archives: Mapping[str, str] | None = None, pace: Pace = PACE) -> None:
         self.archives = dict(archives or {})
@@ -80,6 +89,13 @@ class Fourchan(Platform):
         no, resto = whole(record, "no"), whole(record, "resto", 0)
         own, thread = f"{community.name}/{no}", f"{community.name}/{resto or no}"
         return Parsed(thread, own if entity == "posts" else None, instant(record["time"]), record)
+
+    def redact(self, entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
+        # others show nothing but numbers; a thread's record is its first post
+        own = record.get("trip") or record.get("id") or record.get("poster_hash")
+        if entity == "threads" and (opened or those.author(own)):
+            return {name: value if name in OF_THREADS else None for name, value in record.items()}
+        return record
 
     def words(self, entity: Entity, community: Community, fields: Any) -> list[Words]:
         comments = [record.get("com") or "" for record in fields]

@@ -5,6 +5,7 @@
     <platform>/history/<community>/<observed_at>-<run>.json             how far the community's past is read
     <platform>/commits/hour=2026-11-22T13/<observed_at>-<run>.json      written last
     communities/<key>.json
+    tombstones/, erasing/                                               what is erased (erasure.py)
     leases/<what>/<key>                                                 in a bucket, which machines may share
 
 A file that no commit names is not there. A commit that another supersedes is not there either.
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -25,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from extractors.erasure import Erased, bury, erased
 from extractors.platform import HOUR, Community, Entity, Platform, State
 from extractors.records import ENTITIES
 from extractors.store import LAST, Store
@@ -155,7 +158,7 @@ class Lake:
         """Begin to write what will be one commit."""
         stem = f"{observed_at.astimezone(UTC):{STAMP_FORMAT}}-{run_id}"
         name = f"{platform}/commits/hour={hour:{HOUR_FORMAT}}/{stem}.json"
-        return Observation(self.store, Commit(name, platform, hour, observed_at, run_id))
+        return Observation(self.store, Commit(name, platform, hour, observed_at, run_id), erased(self.store, platform))
 
     def commits(
         self, platform: str, start: datetime | None = None, end: datetime | None = None, runs: str = ""
@@ -221,6 +224,13 @@ class Lake:
         }
         return States(self._load_state, names)
 
+    def remembered(self, platform: str) -> Iterator[tuple[str, State]]:
+        """Every state and every history there is, with its name."""
+        for folder in ("state", "history"):
+            for name, data in self.store.read_all(list(self.store.list(f"{platform}/{folder}/"))):
+                if data is not None:
+                    yield name, orjson.loads(data)
+
     def _load_state(self, name: str) -> State:
         state: State = orjson.loads(self.store.read(name))
         return state
@@ -271,17 +281,14 @@ class Lake:
         Observed when and by which run stays. None if nothing changed. Killed anywhere, either the old commit
         or the new one counts; `finish_rewrites` deletes what is left over.
         """
-        tables = {}
-        for entity in commit.files:
-            with suppress(FileNotFoundError):  # deleted by a bucket's rule for what is old
-                tables[entity] = self.table(commit, entity)
+        tables = dict(self.tables(commit))
         changed = {entity: change(entity, old) for entity, old in tables.items()}
         if without not in commit.communities and all(changed[entity].equals(old) for entity, old in tables.items()):
             return None
         # its own mark, since a killed rewrite may have left files of this name
         stem = commit.name.removesuffix(".json").partition(REWRITTEN)[0]
         target = replace(commit, name=f"{stem}{REWRITTEN}{uuid4().hex[:12]}.json", supersedes=commit.name, files={})
-        observation = Observation(self.store, target)
+        observation = Observation(self.store, target, erased(self.store, commit.platform))
         receipts = {}
         for key, receipt in commit.communities.items():
             if key != without:
@@ -325,6 +332,12 @@ class Lake:
     def table(self, commit: Commit, entity: Entity) -> pa.Table:
         """The rows of one committed file."""
         return pq.ParquetFile(pa.BufferReader(self.store.read(commit.files[entity].name))).read()
+
+    def tables(self, commit: Commit) -> Iterator[tuple[Entity, pa.Table]]:
+        """The rows of each committed file that is there: a bucket's rule may have deleted what is old."""
+        for entity in commit.files:
+            with suppress(FileNotFoundError):
+                yield entity, self.table(commit, entity)
 
     def purge(self, platform: str, key: str) -> Iterator[tuple[Commit, Commit | None]]:
         """Take a community out of every commit that has it; yield each with its successor, None if nothing was left.
@@ -378,10 +391,10 @@ class Lake:
 
 
 class Observation:
-    """What is being written and becomes visible all at once, by `commit`."""
+    """What is being written and becomes visible all at once, by `commit`. Nothing of the `erased` gets into it."""
 
-    def __init__(self, store: Store, target: Commit) -> None:
-        self._store = store
+    def __init__(self, store: Store, target: Commit, erased: Erased | None = None) -> None:
+        self._store, self._erased = store, erased
         self._target = target
         self._files: dict[Entity, File] = {}
         self._states: dict[str, str] = {}
@@ -391,6 +404,8 @@ class Observation:
         """Write the entity's only file, a row group a table; nothing where there are no rows."""
         hour = f"hour={self._target.hour:{HOUR_FORMAT}}"
         name = f"{self._target.platform}/{entity}/{hour}/{self._stem}.parquet"
+        if self._erased is not None:
+            tables = map(partial(self._erased.without, entity), tables)
         rest = (table for table in tables if table.num_rows)
         first = next(rest, None)
         if first is None:
@@ -407,12 +422,16 @@ class Observation:
 
     def state(self, community: Community, state: State, kind: Literal["state", "history"] = "state") -> str:
         """Write what the next reading, or the next chunk of history, must know; return its name, for the receipt."""
+        if self._erased is not None:
+            state = self._erased.forgotten(state, community.instance)
         name = f"{self._target.platform}/{kind}/{_quoted(community.key)}/{self._stem}.json"
         self._store.create(name, orjson.dumps({"commit": self._target.name} | state))
         return name
 
     def commit(self, receipts: dict[str, Receipt]) -> Commit:
         """Make all of it visible at once."""
+        if self._erased is not None and self._erased.learned:
+            bury(self._store, self._target.platform, self._stem, self._erased.learned)
         done = replace(self._target, files=self._files, communities=dict(sorted(receipts.items())))
         self._store.create(done.name, done.dumps())
         return done

@@ -9,10 +9,12 @@ lemmy_history.py.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from extractors import lemmy_crawl, lemmy_history
+from extractors.erasure import NOBODY
 from extractors.errors import Malformed, NotFound, NotPublic, Refused
 from extractors.http import Http
 from extractors.lemmy_api import Instance, utc, zoned
@@ -35,12 +37,22 @@ from extractors.platform import (
 )
 from extractors.records import TIMESTAMP, columns
 
+if TYPE_CHECKING:
+    from extractors.erasure import Those
+
 PACE = Pace(requests=1, seconds=1.0)  # what its nginx example allows in the long run; 180 in 60 s are Lemmy's own
 NAME = rf"[a-z0-9_]+(?:@{HOST})?"
 URL = re.compile(rf"^(?:https?://)?({HOST})/(?:c|feeds/c)/({NAME})(?:\.xml)?/?(?:[?#].*)?$", re.IGNORECASE)
 ITEM = re.compile(rf"^https?://({HOST})/((?:post|comment)/\d+)(?:[/?#].*)?$", re.IGNORECASE)
 KEY = re.compile(rf"^lemmy:({HOST})/({NAME})$", re.IGNORECASE)
 HANDLE = re.compile(rf"^!([a-z0-9_]+)@({HOST})$", re.IGNORECASE)
+HANDLED = re.compile(rf"@(\w+)@({HOST})")
+PROFILE = re.compile(rf"https?://{HOST}/u/\w+(?!\w*@)")
+OF_POSTERS = frozenset((
+    "creator_id", "name", "url", "body", "thumbnail_url", "embed_title", "embed_description", "embed_video_url",
+    "alt_text",
+))  # fmt: skip
+"""What of a post its poster wrote, or is."""
 PEOPLE = "creator_name creator_display_name creator_actor_id creator_avatar creator_bio"
 THREAD_STRINGS = f"name url body ap_id thumbnail_url embed_title embed_description alt_text {PEOPLE}"
 THREAD_INTEGERS = "id creator_id community_id language_id comments score upvotes downvotes"
@@ -64,6 +76,7 @@ class Lemmy(Platform):
         {pa.string(): STRINGS, pa.int64(): INTEGERS, pa.bool_(): BOOLEANS, TIMESTAMP: "updated creator_published"}
     )
     memory = "hour"
+    writer, called = ("creator_id",), ("creator_name", "creator_display_name", "creator_actor_id")
 
     def __init__(self, pace: Pace = PACE) -> None:
         self.pace = pace
@@ -154,6 +167,25 @@ class Lemmy(Platform):
         if entity == "threads":
             return Parsed(str(thread), None, created, fields)
         return Parsed(str(thread), f"{kind[0]}{id}", created, fields)
+
+    def redact(self, entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
+        def spoken(text: str | None) -> str | None:
+            text = text and HANDLED.sub(lambda it: NOBODY if those.name(f"https://{it[2]}/u/{it[1]}") else it[0], text)
+            return text and PROFILE.sub(lambda it: "" if those.name(it[0]) else it[0], text)
+
+        found, post, comment = dict(record), record.get("post"), record.get("comment")
+        if post and (opened or those.author(post.get("creator_id"))):
+            found["post"] = {name: None if name in OF_POSTERS else value for name, value in post.items()}
+            if comment is None:
+                found["creator"] = None
+        elif post:
+            found["post"] = {n: spoken(v) if n in ("name", "body") else v for n, v in post.items()}
+        if comment:
+            found["comment"] = comment | {"content": spoken(comment.get("content"))}
+        return found
+
+    def opens(self, row: Record) -> bool:
+        return str(row["post_id"]).startswith("p")
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
         found = []

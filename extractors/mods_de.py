@@ -10,10 +10,11 @@ import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from extractors import bbcode, mods_de_history, mods_de_profile
+from extractors import bbcode, mods_de_history, mods_de_profile, mods_de_redaction
 from extractors.errors import CrawlError, Malformed
 from extractors.http import Http
 from extractors.mods_de_memory import Memory, ThreadReading
@@ -36,6 +37,9 @@ from extractors.platform import (
     instant,
 )
 from extractors.records import TEXTS, TIMESTAMP, columns
+
+if TYPE_CHECKING:
+    from extractors.erasure import Those
 
 INSTANCE = "forum.mods.de"
 PACE = Pace(requests=2, seconds=1.0)
@@ -71,6 +75,7 @@ class ModsDe(Platform):
         }
     )
     memory = "community"
+    writer, called = ("user_id",), ("user_name",)
 
     def __init__(self, pace: Pace = PACE) -> None:
         self.pace = pace
@@ -211,6 +216,12 @@ class ModsDe(Platform):
         thread, time = str(fields["in_thread_id"]), fields["date_timestamp"]
         # some hidden posts have no number of their own
         return Parsed(thread, str(fields["id"] or f"{thread}-{time}"), instant(time), fields)
+
+    def redact(self, entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
+        return mods_de_redaction.redact(entity, record, those, opened)
+
+    def opens(self, row: Record) -> bool:
+        return bool(row.get("is_opening"))
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
         if entity == "threads":

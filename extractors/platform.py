@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import orjson
 import pyarrow as pa
 
 from extractors.http import Http
+
+if TYPE_CHECKING:
+    from extractors.erasure import Those
 
 HOUR = timedelta(hours=1)
 HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?"
@@ -180,6 +183,10 @@ class Platform(ABC):
     """How long after its end an hour is read again."""
     recalls: ClassVar[timedelta] = timedelta(0)
     """How far before its window the states begin that a crawl is given, where memory is "hour"."""
+    writer: ClassVar[tuple[str, ...]]
+    """Columns of a post that hold its author's id: the first that is set."""
+    called: ClassVar[tuple[str, ...]] = ()
+    """Columns of a post with the names by which others may call its author."""
 
     @abstractmethod
     def community(self, url: str) -> Community | None:
@@ -227,6 +234,20 @@ class Platform(ABC):
     @abstractmethod
     def content(self, entity: Entity, fields: Record) -> object:
         """What makes a version of a thread or post: its own words and files, no counters; anything orjson can write."""
+
+    @abstractmethod
+    def redact(self, entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
+        """A record of somebody else, or of a thread, without what it shows of those who are erased: names, mentions,
+        words that it quotes. `opened`: one of them began its thread, so the title is theirs. Again, it changes nothing.
+        """
+
+    def opens(self, row: Record) -> bool:
+        """Whether the post, a row with all columns, is the first of its thread."""
+        return bool(row["post_id"] == row["thread_id"])
+
+    def quoted_as(self, row: Record) -> str:
+        """By what `quotes` of other posts name it."""
+        return str(row["post_id"])
 
     def row(
         self, entity: Entity, community: Community, record: Record, observed_at: datetime, source: Source = "api"

@@ -18,6 +18,7 @@ from google.api_core import exceptions as google
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from extractors.erasure import Traces
 from extractors.imports import RUN
 from extractors.lake import Lake
 from extractors.platform import Platform
@@ -25,7 +26,17 @@ from extractors.records import entities
 from orchestration.bigquery_jobs import REQUEST, RETRY, Job, Jobs, explained, parameter
 from orchestration.bigquery_load import Load, in_hours, instant
 from orchestration.settings import BigQueryPlace
-from orchestration.warehouse import PATIENCE, Answer, Loaded, QueryError, Warehouse, WarehouseError, committed, locked
+from orchestration.warehouse import (
+    CLEAN_KEYS,
+    PATIENCE,
+    Answer,
+    Loaded,
+    QueryError,
+    Warehouse,
+    WarehouseError,
+    committed,
+    locked,
+)
 
 DATASETS = ("raw", "staging", "clean", "marts")
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
@@ -189,16 +200,18 @@ class BigQuery(Warehouse):
 
     def purge(self, key: str, renamed: Mapping[str, str | None]) -> tuple[int, bool]:
         with self._alone(), self.jobs("purge") as jobs:
-            rows = 0
+            rows, told = 0, [parameter("key", key)]
             for dataset in DATASETS:
                 for name in self._tables(jobs, dataset):
-                    rows += self._purge_table(jobs, f"{dataset}.{name}", key)
+                    table = jobs.client.get_table(f"{dataset}.{name}", retry=RETRY, timeout=REQUEST)
+                    if "community" in {column.name for column in table.schema}:
+                        rows += self._delete(jobs, table, "community = @key", told)
             pairs = [(old, new) for old, new in renamed.items() if new]
-            for table in ("raw", "clean") if pairs else ():
-                if self._has(jobs, table, "observations"):
+            for schema in ("raw", "clean") if pairs else ():
+                if self._has(jobs, schema, "observations"):
                     told = [parameter("olds", [old for old, _ in pairs]), parameter("news", [new for _, new in pairs])]
                     jobs.sql(
-                        f"update {table}.observations as known set commit_id = fresh.successor from (select old, "
+                        f"update {schema}.observations as known set commit_id = fresh.successor from (select old, "
                         "@news[offset(place)] as successor from unnest(@olds) as old with offset as place) as fresh "
                         f"where known.hour >= {instant(PAST)} and known.commit_id = fresh.old",
                         _once("rename"),
@@ -212,18 +225,13 @@ class BigQuery(Warehouse):
                 )
             return rows, authors
 
-    def _purge_table(self, jobs: Jobs, name: str, key: str) -> int:
-        """Delete a community's rows, in no more partitions at once than a statement may write."""
-        table = jobs.client.get_table(name, retry=RETRY, timeout=REQUEST)
-        if "community" not in {column.name for column in table.schema}:
-            return 0
-        told, parts = [parameter("key", key)], ["true"]
+    def _delete(self, jobs: Jobs, table: bigquery.Table, where: str, told: Sequence[Any]) -> int:
+        """Delete rows, in no more partitions at once than a statement may write."""
+        name, parts = f"{table.dataset_id}.{table.table_id}", ["true"]
         if table.time_partitioning is not None:
             column, unit = table.time_partitioning.field, table.time_partitioning.type_
             begin = f"timestamp_trunc({column}, {unit})"
-            question = (
-                f"select distinct {begin} from {name} where {column} >= {instant(PAST)} and community = @key order by 1"
-            )
+            question = f"select distinct {begin} from {name} where {column} >= {instant(PAST)} and {where} order by 1"
             begins = [moment for (moment,) in _answer(jobs.sql(question, _once("purge"), told)).rows]
             some = [begins[start : start + MOST_HOURS] for start in range(0, len(begins), MOST_HOURS)]
             parts = [
@@ -231,9 +239,73 @@ class BigQuery(Warehouse):
             ]
         deleted = 0
         for part in parts:
-            job = jobs.sql(f"delete from {name} where {part} and community = @key", _once("purge"), told)
+            job = jobs.sql(f"delete from {name} where {part} and {where}", _once("purge"), told)
             deleted += job.num_dml_affected_rows or 0
         return deleted
+
+    def forget(self, platform: str, traces: Traces) -> int:
+        here = "platform = @platform and instance = @instance"
+        told = [parameter("platform", platform), parameter("instance", traces.instance)]
+        posts, threads = traces.posts | traces.touched_posts, traces.threads | traces.touched_threads
+        with self._alone(), self.jobs("purge") as jobs:
+            if not self._has(jobs, "clean", "observations"):
+                return 0
+            tables = {
+                name: jobs.client.get_table(f"clean.{name}", retry=RETRY, timeout=REQUEST)
+                for name in self._tables(jobs, "clean")
+            }
+            if traces.author is not None:  # what the lake does not have any more, the clean tables may have
+                mine = [*told, parameter("author", traces.author)]
+                for name, key, found in (("posts", "post_id", posts), ("threads", "thread_id", threads)):
+                    for table in {name, f"{name}_history"} & tables.keys():
+                        question = (
+                            f"select {key} from clean.{table} where created_hour >= {instant(PAST)} and {here} "
+                            "and author_id = @author"
+                        )
+                        found.update(id for (id,) in _answer(jobs.sql(question, _once("purge"), mine)).rows)
+            doomed = {"post_id": posts, "thread_id": threads, "author_id": {traces.author or "", *traces.writers}}
+            deleted = 0
+            for key, names in CLEAN_KEYS.items():
+                some = [*told, parameter("ids", sorted(doomed[key]) or [""])]
+                where = f"{here} and {key} in unnest(@ids)"
+                for table in (name for name in names if name in tables):
+                    kind = table.partition("_")[0]
+                    if key != "author_id" and table != "post_versions" and "changed_hours" in tables:
+                        jobs.sql(
+                            "insert into clean.changed_hours (kind, platform, instance, hour) "
+                            f"select distinct '{kind}', platform, instance, created_hour from clean.{table} "
+                            f"where created_hour >= {instant(PAST)} and {where}",
+                            _once("purge"),
+                            some,
+                        )
+                    gone = self._delete(jobs, tables[table], where, some)
+                    deleted += gone if kind == "posts" else 0
+            hours = [datetime.fromisoformat(hour) for hour in sorted(traces.hours)]
+            for start in range(0, len(hours), MOST_HOURS):
+                merged = f"{in_hours('hour', hours[start : start + MOST_HOURS])} and platform = @platform"
+                jobs.sql(f"delete from clean.observations where {merged}", _once("purge"), told[:1])
+            return deleted
+
+    def showing(self, platform: str, instance: str, patterns: Sequence[str]) -> dict[str, int]:
+        told = {"platform": platform, "instance": instance}
+        found = {}
+        with self.jobs("query") as jobs:
+            for dataset in DATASETS:
+                for name in self._tables(jobs, dataset):
+                    table = jobs.client.get_table(f"{dataset}.{name}", retry=RETRY, timeout=REQUEST)
+                    columns = {column.name for column in table.schema}
+                    where = [f"{name} = @{name}" for name in told if name in columns]
+                    if table.time_partitioning is not None:
+                        where.append(f"{table.time_partitioning.field} >= {instant(PAST)}")
+                    where.append("regexp_contains(to_json_string(one), @pattern)")
+                    asked = [parameter(name, value) for name, value in told.items() if name in columns]
+                    question = f"select count(*) from {dataset}.{name} as one where {' and '.join(where)}"
+                    answer = _answer(
+                        jobs.sql(question, _once("scan"), [*asked, parameter("pattern", "|".join(patterns))])
+                    )
+                    if rows := answer.rows[0][0]:
+                        found[f"{dataset}.{name}"] = int(rows)
+        return found
 
     def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
         with self._alone(), self.jobs("load") as jobs:

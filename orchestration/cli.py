@@ -105,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     untrack = command("untrack", _untrack, "track a community no more; what was fetched stays")
     untrack.add_argument("key")
     untrack.add_argument("--purge", action="store_true", help="delete all that was fetched of it, everywhere")
+    erase = command("erase", _erase, "delete authors or posts everywhere and for good, and look whether they are gone")
+    for option, text in (("--author", "with all posts, names and mentions"), ("--post", "with what quotes it")):
+        erase.add_argument(option, action="append", default=[], metavar="PLATFORM:INSTANCE:ID", help=text)
     command("communities", _communities, "show who is tracked, and how they do")
     history = command("history", _history, "go on with the past of a community, or read it again if it is finished")
     history.add_argument("key")
@@ -269,6 +272,14 @@ def _untrack(pipeline: Pipeline, options: argparse.Namespace) -> None:
 
     purged = untrack(pipeline, options.key, options.purge)
     print(f"{options.key} is tracked no more" + (f"; {purged}." if options.purge else "."))
+
+
+def _erase(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    from orchestration.erase import erase, held
+
+    done = erase(pipeline, options.author, options.post)
+    print("\n".join([*map(str, done), *held(pipeline)]))
+    return FAILED if any(one.left for one in done) else 0
 
 
 def _communities(pipeline: Pipeline, options: argparse.Namespace) -> None:

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from extractors.erasure import Traces
 from extractors.imports import RUN
 from extractors.lake import Lake
 from extractors.platform import Platform
 from extractors.records import entities
+from orchestration.duckdb_erasure import forget, showing
 from orchestration.duckdb_raw import delete_hours, exists, replace_partitions
 from orchestration.warehouse import (
     PATIENCE,
@@ -187,6 +189,24 @@ class DuckDBFile(Warehouse):
             connection.commit()
             connection.execute("checkpoint")  # so that the file does not keep what was deleted
             return rows, authors
+
+    def forget(self, platform: str, traces: Traces) -> int:
+        if not self.path.exists():
+            return 0
+        with self.open() as connection:
+            if not exists(connection, "clean", "observations"):
+                return 0
+            connection.begin()
+            rows = forget(connection, platform, traces)
+            connection.commit()
+            connection.execute("checkpoint")
+            return rows
+
+    def showing(self, platform: str, instance: str, patterns: Sequence[str]) -> dict[str, int]:
+        if not self.path.exists():
+            return {}
+        with self.open(read_only=True) as connection:
+            return showing(connection, platform, instance, patterns)
 
     def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
         with self.open() as connection:

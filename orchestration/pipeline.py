@@ -156,13 +156,14 @@ class Pipeline:
         chosen = self.platforms if platforms is None else platforms
         return self.warehouse.load(self.lake, chosen, hours, self.settings.now())
 
-    def publish(self) -> Publication | None:
+    def publish(self, anew: bool = False) -> Publication | None:
         """Let readers see, and find, what the warehouse holds now; those of a warehouse that many may open see it
-        anyway."""
+        anyway. `anew`: nothing of what was published before is left in files."""
         if not isinstance(self.warehouse, DuckDBFile):
             return None
-        published = publish(self.warehouse, self.settings.published, self.settings.now())
-        log.info("%s", self.index())
+        settings = self.settings
+        published = publish(self.warehouse, settings.published, settings.now(), settings.pseudonyms_key, anew)
+        log.info("%s", self.index(rebuild=published.anew))
         return published
 
     def index(self, rebuild: bool = False) -> "Indexed":

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ STATE = (
 )  # fmt: skip
 """What of a clean row changes whenever anything of it does: comparing these columns alone costs a tenth of comparing
 texts."""
+HIDDEN = ("author_avatar", "author_profile", "avatar", "profile")
+"""What only a name's owner is known by: left empty where authors have pseudonyms."""
 COPIED_AT_ONCE = 1 << 30
 MEMORY = "2GB"  # what does not fit is sorted on the disk
 log = logging.getLogger(__name__)
@@ -46,12 +49,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Publication:
-    """The file that readers open, and what it took: rows written anew, partitions replaced, seconds."""
+    """The file that readers open, and what it took: rows written anew, partitions replaced, seconds. `anew`: nothing
+    of an earlier file is in it."""
 
     path: Path
     rows: int
     partitions: int
     seconds: float
+    anew: bool = False
 
     def __str__(self) -> str:
         return f"{self.path.name}: {self.rows} rows of {self.partitions} partitions in {self.seconds:.1f} s"
@@ -66,6 +71,7 @@ class Table:
     name: str
     columns: tuple[str, ...]
     kinds: tuple[str, ...]
+    pseudonyms: bool = False
 
     @property
     def full(self) -> str:
@@ -100,7 +106,22 @@ class Table:
 
     @property
     def selected(self) -> str:
-        return ", ".join(f'"{name}"' for name in self.columns)
+        return ", ".join(f'{self._shown(name)} as "{name}"' for name in self.columns)
+
+    def _shown(self, column: str) -> str:
+        """A column as readers see it. Who has no id has no name either: one pseudonym for all called Anonymous would
+        look like a person."""
+        if not self.pseudonyms:
+            return f'"{column}"'
+        if column in HIDDEN:
+            return f"cast(null as {self.kinds[self.columns.index(column)]})"
+        if column in ("author_id", "quoted_author_id"):
+            return pseudonym(column)
+        return {
+            "author_name": pseudonym("author_id"),
+            "author_ids": f"list_transform(author_ids, lambda one: {pseudonym('one')})",
+            "names": f"[{pseudonym('author_id')}]",
+        }.get(column, f'"{column}"')
 
     @property
     def compared(self) -> str:
@@ -116,6 +137,14 @@ class Table:
         return ", ".join(f'"{name}"' for name in wanted if name in self.columns) or "all"
 
 
+def pseudonym(author_id: str) -> str:
+    """What an author is called, as an expression over a row: the same everywhere, and without the key nobody's. Nested
+    as an HMAC is, which DuckDB has not."""
+    said = f"platform || ' ' || instance || ' ' || {author_id}"
+    key = "getvariable('pseudonyms_key')"
+    return f"'anon-' || substr(sha256({key} || sha256({key} || {said})), 1, 16)"
+
+
 def current(folder: Path) -> Path | None:
     """The file that is published now; None before the first one."""
     try:
@@ -124,21 +153,30 @@ def current(folder: Path) -> Path | None:
         return None
 
 
-def publish(warehouse: DuckDBFile, folder: Path, now: datetime) -> Publication:
-    """Make the readers' file equal to the warehouse, under a new name. Waits for whoever writes the warehouse."""
+def publish(
+    warehouse: DuckDBFile, folder: Path, now: datetime, key: str | None = None, anew: bool = False
+) -> Publication:
+    """Make the readers' file equal to the warehouse, under a new name. Waits for whoever writes the warehouse.
+
+    `key`: makes pseudonyms of authors. `anew`, or with another key than the last time: from nothing, because a copy
+    keeps in its free blocks what was deleted from it.
+    """
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "publishing.lock", thread_local=False):
         old = current(folder)
-        fresh = folder / f"{time.time_ns():x}.duckdb"
+        mark = sha256(f"publication {key}".encode()).hexdigest()[:8] if key else ""
+        fresh = folder / f"{time.time_ns():x}{mark and '-'}{mark}.duckdb"
         rows = partitions = 0
+        anew = anew or old is None or not old.exists() or old.stem.partition("-")[2] != mark
         try:
-            if old is not None and old.exists():
+            if old is not None and not anew:
                 copy(old, fresh)
             with _both(fresh, warehouse, now) as connection:
-                tables = _tables(connection, warehouse.path.stem)
+                connection.execute("set variable pseudonyms_key = $key", {"key": key or ""})
+                tables = _tables(connection, warehouse.path.stem, bool(key))
                 for table in tables:
-                    replaced, written = _equalise(connection, table)
+                    replaced, written = _equalise(connection, table, mark)
                     partitions, rows = partitions + replaced, rows + written
                 _drop_others(connection, tables)
             _point_to(folder, fresh)
@@ -147,7 +185,7 @@ def publish(warehouse: DuckDBFile, folder: Path, now: datetime) -> Publication:
                 leftover.unlink()
             raise
         _sweep(folder, fresh)
-    return Publication(fresh, rows, partitions, time.monotonic() - began)
+    return Publication(fresh, rows, partitions, time.monotonic() - began, anew)
 
 
 def copy(old: Path, new: Path) -> None:
@@ -180,7 +218,7 @@ def _both(fresh: Path, warehouse: DuckDBFile, now: datetime) -> Iterator["duckdb
         connection.execute("checkpoint")
 
 
-def _tables(connection: "duckdb.DuckDBPyConnection", database: str) -> list[Table]:
+def _tables(connection: "duckdb.DuckDBPyConnection", database: str, pseudonyms: bool) -> list[Table]:
     """What of the warehouse is published, as it is now: some of clean, all of marts."""
     found = connection.execute(
         """
@@ -194,16 +232,20 @@ def _tables(connection: "duckdb.DuckDBPyConnection", database: str) -> list[Tabl
         """,
         {"database": database, "left_out": list(LEFT_OUT), "clean": list(CLEAN), "bookkeeping": list(BOOKKEEPING)},
     ).fetchall()
-    return [Table(database, schema, name, tuple(columns), tuple(kinds)) for schema, name, columns, kinds in found]
+    return [
+        Table(database, schema, name, tuple(columns), tuple(kinds), pseudonyms)
+        for schema, name, columns, kinds in found
+    ]
 
 
-def _equalise(connection: "duckdb.DuckDBPyConnection", table: Table) -> tuple[int, int]:
-    """Replace the partitions whose rows differ; return how many, and how many rows were written."""
+def _equalise(connection: "duckdb.DuckDBPyConnection", table: Table, mark: str) -> tuple[int, int]:
+    """Replace the partitions whose rows differ; return how many, and how many rows were written. `mark`: of what else
+    the published rows depend on, for whoever follows the fingerprints."""
     connection.execute(
         f"""
         create or replace temp table fresh as
         select '{table.relation}' as relation, {table.partition} as part, count(*) as row_count,
-            sum(hash({table.compared})) as fingerprint
+            sum(hash({table.compared}, '{mark}')) as fingerprint
         from {table.source} group by all
         """
     )

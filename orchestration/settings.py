@@ -60,6 +60,7 @@ class Settings:
     dashboard_rate: int = 20
     dashboard_token: str | None = field(default=None, repr=False)
     time_zone: str = "UTC"
+    pseudonyms_key: str | None = field(default=None, repr=False)
     allow_hosts: frozenset[str] = frozenset()
     archives: Mapping[str, str] = field(default_factory=dict)
     exports: Place | None = None
@@ -76,6 +77,11 @@ class Settings:
         home = get.path("HOME", Path(".data"))
         if get("PACE") and not get("VIA"):
             raise SettingsError(f"{PREFIX}PACE is only for a sandbox, so {PREFIX}VIA must name one.")
+        if get("PSEUDONYMS_KEY") and get("WAREHOUSE").startswith("bigquery:"):
+            raise SettingsError(
+                f"{PREFIX}PSEUDONYMS_KEY is for DuckDB, whose readers get copies: those of BigQuery read the tables "
+                "themselves, with their names. Take it away, or keep the warehouse in a file."
+            )
         clock_file = get.path("CLOCK", Path("none")) if env.get(f"{PREFIX}CLOCK") else None
         return cls(
             home=home,
@@ -97,6 +103,7 @@ class Settings:
             dashboard_rate=get.number("DASHBOARD_RATE", cls.dashboard_rate),
             dashboard_token=get("DASHBOARD_TOKEN") or None,
             time_zone=get.time_zone("TIMEZONE", cls.time_zone),
+            pseudonyms_key=get.key("PSEUDONYMS_KEY"),
             allow_hosts=frozenset(re.split(r"[\s,]+", get("ALLOW_HOSTS").lower())) - {""},
             archives=get.mapping("ARCHIVES"),
             exports=get.place("EXPORTS", home) if get("EXPORTS") else None,
@@ -228,6 +235,12 @@ class _Reader:
         if value and (not value.isdecimal() or int(value) < 1):
             raise SettingsError(f"{PREFIX}{name} must be a whole number from 1, not {value!r}.")
         return int(value) if value else default
+
+    def key(self, name: str) -> str | None:
+        value = self(name)
+        if value and len(value) < 16:  # it is not said in the complaint, for it is a secret
+            raise SettingsError(f"{PREFIX}{name} must be a secret of 16 characters at least.")
+        return value or None
 
     def time_zone(self, name: str, default: str) -> str:
         value = self(name) or default

@@ -22,6 +22,7 @@ from extractors.lake import Commit, Lake
 from extractors.platform import Entity, Platform, windows
 
 if TYPE_CHECKING:
+    from extractors.erasure import Traces
     from orchestration.settings import Settings
 
 PATIENCE = 3600.0
@@ -133,6 +134,17 @@ class Warehouse(ABC):
         rows there were, and whether there are authors to be worked out anew."""
 
     @abstractmethod
+    def forget(self, platform: str, traces: "Traces") -> int:
+        """Delete the author, the posts, and what else shows them from the clean tables, tell the marts in which hours
+        that stood, and forget that those hours were merged: the load and transform that follow bring back from the
+        lake what is to stay. Return how many rows of posts there were. Doing it again changes nothing."""
+
+    @abstractmethod
+    def showing(self, platform: str, instance: str, patterns: Sequence[str]) -> Mapping[str, int]:
+        """How many rows each table has whose JSON matches one of these regular expressions; those with none are left
+        out. Of the platform and instance only, where a table says whose a row is."""
+
+    @abstractmethod
     def drop_raw(self, platforms: Sequence[Platform], loaded_before: datetime) -> int:
         """Delete raw partitions that were loaded before then and are merged; return how many. The lake keeps all."""
 
@@ -150,6 +162,14 @@ class Warehouse(ABC):
     def let_go(self) -> None:
         """After dbt ran in this process: close what its adapter keeps open."""
         return
+
+
+CLEAN_KEYS = {
+    "post_id": ("posts", "posts_history", "post_versions"),
+    "thread_id": ("threads", "threads_history"),
+    "author_id": ("author_names", "authors"),
+}
+"""The clean tables with words of people, by what a row of them is found by."""
 
 
 def warehouse_of(settings: "Settings") -> Warehouse:

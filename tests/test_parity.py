@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from extractors.erasure import Traces
 from extractors.lake import Lake
 from extractors.store import Folder
 from orchestration.cli import main
 from orchestration.dbt import explain, failed
+from orchestration.erase import from_lake, patterns
 from orchestration.pipeline import Pipeline
 from orchestration.settings import Settings
 from sandbox.bigquery import BigQueryServer, missing, served
@@ -180,6 +182,30 @@ def test_both_give_the_same(both: Both) -> None:
     assert rows["posts"] > 100 and rows["observations"] and rows["authors"], rows
     assert both.cloud.warehouse.query("select count(deleted_at) from clean.all_posts").rows[0][0]
     check_pruning(both, f"{START + timedelta(hours=8):%d%H}run"[:8])
+    assert refused(connect(both.server)) == []
+
+
+def test_both_forget_an_author_and_give_the_same(both: Both) -> None:
+    hours, now = [START - HOUR * (3 - i) for i in range(3)], START + timedelta(minutes=5)
+    both.crawl(hours, now)
+    both.merge(hours, now)
+    name, instance, author = both.local.warehouse.query(
+        "select platform, instance, author_id from clean.posts where author_id is not null "
+        "group by all order by count(*) desc, author_id limit 1"
+    ).rows[0]
+    before = both.same()
+    traces = from_lake(both.cloud, both.cloud.platform(name), instance, author, "author").traces
+    here, there, sought = both.local.warehouse, both.cloud.warehouse, patterns(traces)
+    shown = here.showing(name, instance, sought)
+    assert len(shown) > 3 and there.showing(name, instance, sought) == shown
+    assert here.forget(name, traces) == there.forget(name, traces) > len(traces.posts) > 1
+    both.merge([datetime.fromisoformat(hour) for hour in sorted(traces.hours)], now)
+    after = both.same()
+    assert after["posts"] == before["posts"] - len(traces.posts)
+    assert after["observations"] == before["observations"] and after["authors"] == before["authors"] - 1
+    for warehouse in (here, there):
+        assert warehouse.showing(name, instance, sought) == {}
+        assert warehouse.forget(name, Traces(instance, author)) == 0
     assert refused(connect(both.server)) == []
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
+from extractors.erasure import Those
 from extractors.errors import NotFound, Unavailable
 from extractors.http import Http
 from extractors.platform import About, Community, Entity, Page, Parsed, Platform, Record, Source, State, Window, Words
@@ -22,6 +23,7 @@ class Fake(Platform):
     posts: ClassVar[pa.Schema] = pa.schema([("body", pa.string()), ("likes", pa.int64())])
     memory: ClassVar[Literal["hour", "community"]] = "hour"
     revisits: ClassVar[tuple[timedelta, ...]] = ()
+    writer: ClassVar[tuple[str, ...]] = ()
 
     def community(self, url: str) -> Community | None:
         prefix = f"https://{self.name}.example/"
@@ -80,6 +82,9 @@ class Fake(Platform):
             {"title": record["body"]} if entity == "threads" else {"body": record["body"], "likes": record["likes"]}
         )
         return Parsed(str(record["id"] // 10), post, datetime.fromisoformat(record["at"]), fields)
+
+    def redact(self, entity: Entity, record: Record, those: Those, opened: bool) -> Record:
+        return record
 
     def words(self, entity: Entity, community: Community, fields: Sequence[Record]) -> list[Words]:
         return [Words(record.get("body"), [], []) for record in fields]
