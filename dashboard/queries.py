@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.reader import Reader, Row
+from dashboard.reader import BEGINNING, Reader, Row
 from dashboard.views import Filter, View
 
 PLATFORM = Filter("platform", "platform = $platform", label="Platform")
@@ -16,6 +16,7 @@ UNTIL = Filter("until", "created_at < $until and created_hour <= $until", "time"
 AUTHOR = Filter("author", "author_id = $author", label="Author's id")
 DELETED = Filter("deleted", "(deleted_at is not null) = $deleted", "switch", "Deleted")
 EDITED = Filter("edited", "(edited_at is not null) = $edited", "switch", "Edited")
+EVERY_HOUR = f"created_hour >= {BEGINNING}"
 THREAD_PAGE = 200  # posts of a conversation on one page
 VERSIONS = 20  # earlier contents of a post that are shown
 
@@ -76,10 +77,10 @@ VERSIONS_OF_POSTS = View(
     "versions",
     "Versions of posts",
     "A row is a content that a post had, with the first and the last time it was seen so.",
-    """
+    f"""
     select platform, instance, community, thread_id, post_id, content_hash, source, title, text,
         created_at, platform_edited_at, first_seen_at, last_seen_at
-    from clean.post_versions where {where}
+    from clean.post_versions where {EVERY_HOUR} and {{where}}
     """,
     key=("platform", "instance", "post_id", "content_hash", "source"),
     order="-first_seen_at",
@@ -106,7 +107,7 @@ AUTHORS = View(
         PLATFORM,
         Filter("instance", "instance = $instance"),
         AUTHOR,
-        Filter("name", "contains(lower(author_name), lower($name))", label="Name contains"),
+        Filter("name", "strpos(lower(author_name), lower($name)) > 0", label="Name contains"),
     ),
     needs=("clean.authors",),
 )
@@ -115,10 +116,10 @@ OBSERVATIONS = View(
     "observations",
     "Observations",
     "A row is what one crawl got of one community in one hour, and what it could not get.",
-    """
+    f"""
     select commit_id, community, platform, source, hour, complete, posts, threads, gone, parse_errors, requests,
         not_modified, bytes, waited, error, note, observed_at, merged_at
-    from clean.observations where {where}
+    from clean.observations where hour >= {BEGINNING} and {{where}}
     """,
     key=("commit_id", "community"),
     order="-hour",
@@ -251,10 +252,10 @@ def versions_of(reader: Reader, posts: Sequence[Row]) -> dict[str, list[Row]]:
     if not edited:
         return {}
     rows = reader.query(
-        """
+        f"""
         select post_id, title, text, source, first_seen_at, last_seen_at
         from clean.post_versions
-        where platform = $platform and instance = $instance and post_id in (select unnest($ids))
+        where platform = $platform and instance = $instance and {reader.dialect.among("post_id", "ids")}
             and created_hour >= $hour
         order by post_id, first_seen_at, content_hash
         """,
@@ -336,7 +337,7 @@ def page_before(reader: Reader, row: Row) -> str | None:
             from clean.all_posts
             where platform = $platform and instance = $instance and thread_id = $thread_id
         ) as placed
-        where place % {THREAD_PAGE} = 0 and (created_at < $at or (created_at = $at and post_id < $id))
+        where mod(place, {THREAD_PAGE}) = 0 and (created_at < $at or (created_at = $at and post_id < $id))
         order by place desc limit 1
         """,
         {

@@ -28,12 +28,9 @@ from tests.test_plug import COMMUNITIES, HOUR, START
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(missing()), reason=missing() or ""), pytest.mark.timeout(3000)]
 
-TABLES = (
-    "posts", "posts_history", "threads", "threads_history", "post_versions", "thread_snapshots", "observations",
-    "authors", "author_names", "history_boundary",
-)  # fmt: skip
-LAYERS = ("path:models/staging", "path:models/clean")
-MOMENTS = {"merged_at"}  # when it was done, here and there
+MODELS = Path(__file__).resolve().parent.parent / "dbt_project" / "models"
+TABLES = sorted(f"{layer}.{model.stem}" for layer in ("clean", "marts") for model in (MODELS / layer).glob("*.sql"))
+MOMENTS = {"merged_at", "built_at"}  # when it was done, here and there
 KINDS = {
     "VARCHAR": "STRING", "BIGINT": "INTEGER", "DOUBLE": "FLOAT", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "VARCHAR[]": "ARRAY<STRING>",
@@ -73,29 +70,29 @@ class Both:
         for pipeline in (self.local, self.cloud):
             if hours:
                 pipeline.warehouse.load(pipeline.lake, pipeline.platforms, hours, now)
-            nodes = pipeline.dbt.build(hours, now, LAYERS, f"{now:%d%H}{command}", variables, command)
+            nodes = pipeline.dbt.build(hours, now, (), f"{now:%d%H}{command}", variables, command)
             assert not failed(nodes), explain(failed(nodes))
 
     def same(self) -> dict[str, int]:
-        """Compare all clean tables; return how many rows each has."""
-        return {table: self._same(table) for table in TABLES}
+        """Compare all clean tables and marts, views too; return how many rows each has."""
+        return {table.partition(".")[2]: self._same(table) for table in TABLES}
 
     def _same(self, table: str) -> int:
         with self.local.warehouse.open(read_only=True) as connection:  # type: ignore[attr-defined]
-            described = connection.execute(f"describe clean.{table}").fetchall()
+            described = connection.execute(f"describe {table}").fetchall()
             kinds = {name: KINDS[kind] for name, kind, *_ in described if name not in MOMENTS}
-            here = connection.execute(f"select {', '.join(kinds)} from clean.{table}").fetchall()
+            here = connection.execute(f"select {', '.join(kinds)} from {table}").fetchall()
         with self.cloud.warehouse.jobs("test") as jobs:  # type: ignore[attr-defined]
-            schema = jobs.client.get_table(f"clean.{table}").schema
+            schema = jobs.client.get_table(table).schema
         told = {
             field.name: f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
             for field in schema
             if field.name not in MOMENTS
         }
         assert told == kinds, table
-        column = PARTITIONS.get(table)
+        column = PARTITIONS.get(table.partition(".")[2])
         everywhere = f" where {column} >= timestamp '1970-01-01 00:00:00+00'" if column else ""
-        there = self.cloud.warehouse.query(f"select {', '.join(kinds)} from clean.{table}{everywhere}").rows
+        there = self.cloud.warehouse.query(f"select {', '.join(kinds)} from {table}{everywhere}").rows
         lists = [kind.startswith("ARRAY") for kind in kinds.values()]
         # BigQuery has no missing list: it stores an empty one
         mine, theirs = (

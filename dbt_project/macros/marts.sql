@@ -44,9 +44,15 @@
 {% endmacro %}
 
 {# How a mart says by what it follows changes; at its top, because dbt must see there what it may refer to. Rows that have
-   one of the new rows' `number` are replaced, too. #}
+   one of the new rows' `number` are replaced, too. What it follows is what it is partitioned by, so that making anew what
+   changed reads and writes the months or years of that. #}
 {% macro follows(what, number=none) -%}
-    {%- do config(meta={'changed': what, 'number': number}) -%}
+    {%- set partitions = {'days': ('day', 'month'), 'years': ('year', 'number'), 'observations': ('hour', 'month')} -%}
+    {%- set partition, every = partitions.get(what, (none, none)) -%}
+    {%- do config(
+        meta={'changed': what, 'number': number, 'partition': partition, 'every': every},
+        cluster_by=['key_number'] if what == 'threads' else ['platform', 'community'],
+    ) -%}
     {%- do ref('changed_days') -%}
     {%- do ref('changed_years' if what == 'years' else 'changed_hours') -%}
 {%- endmacro %}
@@ -65,7 +71,8 @@
             where {{ same_key('changed', alias, ['platform', 'instance', 'day']) }}
         )
     {%- elif what == 'years' -%}
-        exists (
+        {{ alias }}.year in ({{ years_changed() | join(', ') or 0 }})
+        and exists (
             select 1 from {{ ref('changed_years') }} as changed
             where {{ same_key('changed', alias, ['platform', 'instance', 'year']) }}
         )
@@ -91,6 +98,13 @@
         select distinct day, {{ day_text('day') }} as day_text from {{ changes }} order by 1
     {%- endset -%}
     {{ return(run_query(question).columns[1].values() | list) }}
+{% endmacro %}
+
+{# The years that changed, in order. #}
+{% macro years_changed() %}
+    {%- set changes = ref('changed_years') -%}
+    {%- if not execute or load_relation(changes) is none -%}{{ return([]) }}{%- endif -%}
+    {{ return(run_query("select distinct year from " ~ changes ~ " order by 1").columns[0].values() | map('int') | list) }}
 {% endmacro %}
 
 {% macro day_literals() -%}
@@ -177,16 +191,13 @@
     {%- set target = arguments.target_relation -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
     {%- set number = config.get('meta').number -%}
-    {%- set doomed -%}
-        delete from {{ target }} as known
-        where
-            {{ in_changed() }}
-            {%- if number and only_changed() %}
-            or known.{{ number }} in (select fresh.{{ number }} from {{ arguments.temp_relation }} as fresh)
-            {%- endif %}
-    {%- endset -%}
-    {%- set made = "insert into " ~ target ~ " (" ~ columns ~ ") select " ~ columns ~ " from " ~ arguments.temp_relation -%}
-    {{ together([doomed, made]) }}
+    {%- set statements = ["delete from " ~ target ~ " as known where " ~ in_changed()] -%}
+    {%- if number and only_changed() -%}
+        {%- set numbers = "select fresh." ~ number ~ " from " ~ arguments.temp_relation ~ " as fresh" -%}
+        {%- do statements.append("delete from " ~ target ~ " as known where known." ~ number ~ " in (" ~ numbers ~ ")") -%}
+    {%- endif -%}
+    {%- do statements.append("insert into " ~ target ~ " (" ~ columns ~ ") select " ~ columns ~ " from " ~ arguments.temp_relation) -%}
+    {{ together(statements) }}
 {%- endmacro %}
 
 {# -- what is counted ---------------------------------------------------------------------------------------------- #}
