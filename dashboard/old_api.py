@@ -35,11 +35,11 @@ Day = Annotated[date, Query()]
 Statistic = Literal["post_count", "edit_count", "threads_created", "avg_post_length", "active_users"]
 OrderBy = Literal["post_count", "edit_count", "avg_post_length", "threads_created", "quoted_count", "quotes_count"]
 STATISTICS = """
-    cast(sum(posts) as bigint) as post_count, cast(sum(edits) as bigint) as edit_count,
-    cast(sum(threads) as bigint) as threads_created,
-    cast(coalesce(floor(sum(text_length) / nullif(sum(texts), 0)), 0) as bigint) as avg_post_length
+    cast(sum(posts) as int64) as post_count, cast(sum(edits) as int64) as edit_count,
+    cast(sum(threads) as int64) as threads_created,
+    cast(coalesce(floor(sum(text_length) / nullif(sum(texts), 0)), 0) as int64) as avg_post_length
 """
-QUOTED = "cast(sum(times_quoted) as bigint) as quoted_count, cast(sum(times_quoting) as bigint) as quotes_count"
+QUOTED = "cast(sum(times_quoted) as int64) as quoted_count, cast(sum(times_quoting) as int64) as quotes_count"
 THIRTY = 30
 SORTS = {"score": "relevance", "date-asc": "oldest", "date-desc": "newest"}
 YEAR_COLUMNS = (
@@ -117,8 +117,8 @@ def boards(parts: With, year: Year = None) -> Response:
     where, values = _where(year)
     rows = parts.reader.query(
         f"""
-        select community as bid, community as name, '' as description, cast(sum(threads) as bigint) as thread_count,
-            cast(sum(posts) as bigint) as post_count
+        select community as bid, community as name, '' as description, cast(sum(threads) as int64) as thread_count,
+            cast(sum(posts) as int64) as post_count
         from marts.activity_by_year where {where} group by community order by community
         """,
         values,
@@ -133,7 +133,7 @@ def social_graph(parts: With, year: Year = None, limit: Limit = 1000) -> Respons
         f"""
         select platform, instance, author_id, quoted_author_id, count, count / max(count) over () as intensity
         from (
-            select platform, instance, author_id, quoted_author_id, cast(sum(quotes) as bigint) as count
+            select platform, instance, author_id, quoted_author_id, cast(sum(quotes) as int64) as count
             from marts.quote_graph where {where} group by platform, instance, author_id, quoted_author_id
         ) as edges
         order by count desc, platform, instance, author_id, quoted_author_id limit {limit}
@@ -148,7 +148,7 @@ def domains(parts: With, year: Year = None, type: Kind = None, limit: Limit = 10
     return answer(
         {
             "rows": parts.reader.query(
-                f"select cast(sum(links) as bigint) as count, domain from marts.domains where {where} "
+                f"select cast(sum(links) as int64) as count, domain from marts.domains where {where} "
                 f"group by domain order by count desc, domain limit {limit}",
                 values,
             )
@@ -160,7 +160,7 @@ def user_domains(parts: With, year: Year = None, type: Kind = None, limit: Limit
     where, values = _where(year, kind=type)
     rows = parts.reader.query(
         f"""
-        select platform, instance, author_id, domain, cast(sum(links) as bigint) as count
+        select platform, instance, author_id, domain, cast(sum(links) as int64) as count
         from marts.domain_posters where {where} group by platform, instance, author_id, domain
         order by count desc, platform, instance, author_id, domain limit {limit}
         """,

@@ -293,8 +293,7 @@ def poster(reader: Reader, platform: str, instance: str, author_id: str) -> Row 
         f"""
         select count(*) as posts, count(edited_at) as edited, count(deleted_at) as deleted,
             sum(case when is_opening then 1 else 0 end) as threads, count(distinct cast(created_at as date)) as days,
-            sum(length(text)) as characters, min(created_at) as first_at, max(created_at) as last_at,
-            max_by(author_name, created_at) as author_name
+            sum(length(text)) as characters, min(created_at) as first_at, max(created_at) as last_at
         from clean.all_posts where {where}
         """,
         told,
@@ -302,11 +301,15 @@ def poster(reader: Reader, platform: str, instance: str, author_id: str) -> Row 
     known = reader.query(f"select * from clean.authors where {where} limit 1", told) if _has_authors(reader) else []
     if not totals["posts"] and not known:
         return None
+    last = reader.query(
+        f"select author_name from clean.all_posts where {where} order by created_at desc limit 1", told
+    )
     return {
         "platform": platform,
         "instance": instance,
         "author_id": author_id,
         **totals,
+        "author_name": last[0]["author_name"] if last else None,
         "profile": known[0] if known else None,
     }
 

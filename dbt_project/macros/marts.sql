@@ -29,7 +29,7 @@
     {%- if not is_incremental() -%}{{ return(false) }}{%- endif -%}
     {%- set built = load_relation(api.Relation.create(target.database, 'marts', 'marts_built')) -%}
     {%- if built is none -%}{{ return(false) }}{%- endif -%}
-    {%- set found = run_query("select settings from " ~ built) -%}
+    {%- set found = asked_once("select settings from " ~ built) -%}
     {{ return(found | length == 1 and found.columns[0].values()[0] == mart_settings()) }}
 {% endmacro %}
 
@@ -97,14 +97,14 @@
     {%- set question -%}
         select distinct day, {{ day_text('day') }} as day_text from {{ changes }} order by 1
     {%- endset -%}
-    {{ return(run_query(question).columns[1].values() | list) }}
+    {{ return(asked_once(question).columns[1].values() | list) }}
 {% endmacro %}
 
 {# The years that changed, in order. #}
 {% macro years_changed() %}
     {%- set changes = ref('changed_years') -%}
     {%- if not execute or load_relation(changes) is none -%}{{ return([]) }}{%- endif -%}
-    {{ return(run_query("select distinct year from " ~ changes ~ " order by 1").columns[0].values() | map('int') | list) }}
+    {{ return(asked_once("select distinct year from " ~ changes ~ " order by 1").columns[0].values() | map('int') | list) }}
 {% endmacro %}
 
 {% macro day_literals() -%}
@@ -121,7 +121,7 @@
         select distinct hour, {{ instant_text('hour') }} as hour_text
         from {{ changes }} where kind = '{{ kind }}' order by 1
     {%- endset -%}
-    {{ return(run_query(question).columns[1].values() | list) }}
+    {{ return(asked_once(question).columns[1].values() | list) }}
 {% endmacro %}
 
 {# The numbers of the threads that changed, as a subquery: their rows, their posts, and what were their posts before. #}
