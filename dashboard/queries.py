@@ -301,9 +301,7 @@ def poster(reader: Reader, platform: str, instance: str, author_id: str) -> Row 
     known = reader.query(f"select * from clean.authors where {where} limit 1", told) if _has_authors(reader) else []
     if not totals["posts"] and not known:
         return None
-    last = reader.query(
-        f"select author_name from clean.all_posts where {where} order by created_at desc limit 1", told
-    )
+    last = reader.query(f"select author_name from clean.all_posts where {where} order by created_at desc limit 1", told)
     return {
         "platform": platform,
         "instance": instance,

@@ -24,6 +24,12 @@
     {%- endcall -%}
     {%- if existing is none -%}
         {%- call statement('empty') -%}{{ empty_table(target_relation, fresh) }}{%- endcall -%}
+        {%- if (config.get('meta') or {}).words -%}
+            {%- call statement('words') -%}
+                create search index if not exists {{ this.identifier }}_words
+                on {{ (target_relation | string).replace('`.`', '.') }} ({{ config.get('meta').words | join(', ') }})
+            {%- endcall -%}
+        {%- endif -%}
     {%- endif -%}
     {%- set columns = process_schema_changes(
         incremental_validate_on_schema_change(config.get('on_schema_change'), default='ignore'), fresh, target_relation

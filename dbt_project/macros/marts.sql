@@ -65,7 +65,7 @@
 
 {% macro changed_rows(what, alias='known') -%}
     {%- if what == 'days' -%}
-        {{ alias }}.day in ({{ day_literals() }})
+        {{ alias }}.day in ({{ day_literals(days_changed()) }})
         and exists (
             select 1 from {{ ref('changed_days') }} as changed
             where {{ same_key('changed', alias, ['platform', 'instance', 'day']) }}
@@ -107,8 +107,7 @@
     {{ return(asked_once("select distinct year from " ~ changes ~ " order by 1").columns[0].values() | map('int') | list) }}
 {% endmacro %}
 
-{% macro day_literals() -%}
-    {%- set days = days_changed() -%}
+{% macro day_literals(days) -%}
     {%- for day in days %}date '{{ day }}'{{ ', ' if not loop.last }}{% endfor -%}
     {%- if not days %}date '0001-01-01'{% endif -%}
 {%- endmacro %}
@@ -193,8 +192,12 @@
     {%- set number = config.get('meta').number -%}
     {%- set statements = ["delete from " ~ target ~ " as known where " ~ in_changed()] -%}
     {%- if number and only_changed() -%}
-        {%- set numbers = "select fresh." ~ number ~ " from " ~ arguments.temp_relation ~ " as fresh" -%}
-        {%- do statements.append("delete from " ~ target ~ " as known where known." ~ number ~ " in (" ~ numbers ~ ")") -%}
+        {%- set fresh = arguments.temp_relation -%}
+        {%- set days = run_query("select distinct day, " ~ day_text('day') ~ " as day_text from " ~ fresh ~ " order by 1") -%}
+        {%- do statements.append(
+            "delete from " ~ target ~ " as known where known.day in (" ~ day_literals(days.columns[1].values()) ~ ") and known."
+            ~ number ~ " in (select fresh." ~ number ~ " from " ~ fresh ~ " as fresh)"
+        ) -%}
     {%- endif -%}
     {%- do statements.append("insert into " ~ target ~ " (" ~ columns ~ ") select " ~ columns ~ " from " ~ arguments.temp_relation) -%}
     {{ together(statements) }}

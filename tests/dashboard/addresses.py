@@ -16,7 +16,8 @@ EARLIER = (
     "poster-stats?bid=14", "poster-stats?limit=3&order_by=threads_created", "weekday-stats?bid=14", "hourly-stats",
     "year-over-year-stats?year=2026", "daily-stats?year=2026&statistic=active_users", "chats/search?search_term=fold",
     "chats/search/all?search_term=twin", "chats/search/by-date?start_date=2026-01-01&end_date=2027-01-01",
-    "chats/context-search?search_term=fold", "search?content=fold&type=post&sort=date-desc", "es/chats/search?keyword=a",
+    "chats/context-search?search_term=fold", "search?content=fold&type=post&sort=date-desc",
+    "es/chats/search?keyword=a",
 )  # fmt: skip
 
 
