@@ -65,7 +65,7 @@
     {%- endif %}
 {%- endmacro %}
 
-{# What a column is partitioned by: the hours or months of instants, the months of days, or whole numbers such as years. #}
+{# What a column is partitioned by: the hours, days or months of instants, the months of days, or whole numbers such as years. #}
 {% macro partitions(column, every) %}
     {%- if every == 'number' -%}{{ return("range_bucket(" ~ column ~ ", generate_array(1970, 2200, 1))") }}{%- endif -%}
     {{ return(("date_trunc(" if column == 'day' else "timestamp_trunc(") ~ column ~ ", " ~ every ~ ")") }}

@@ -128,7 +128,7 @@
 {% macro insert_pieces(fresh) %}
     {%- set meta = config.get('meta') or {} -%}
     {%- set column = meta.partition -%}
-    {%- set pieces = in_pieces(hours_in(fresh, column)) if most_partitions() and meta.every == 'hour' else [] -%}
+    {%- set pieces = in_pieces(hours_in(fresh, column)) if most_partitions() and meta.every in ['hour', 'day'] else [] -%}
     {%- set conditions = [] -%}
     {%- for hours in pieces if pieces | length > 1 -%}
         {%- do conditions.append(column ~ " between " ~ instant(hours | first) ~ " and " ~ instant(hours | last)) -%}
