@@ -212,7 +212,9 @@ def test_both_give_the_same_at_first(both: Both) -> None:
     """Everything made at once, from the lake."""
     hours = [START - HOUR * (2 - i) for i in range(2)]
     both.crawl(hours, START + timedelta(minutes=5))
-    both.merge(hours, START + timedelta(minutes=5))
+    both.merge(hours, START + timedelta(minutes=5), most_partitions=3)  # in pieces, as 3,600 hours of a past
+    pieces = [sql.count("insert into") for sql in scripts(connect(both.server)) if "`clean`.`posts` (" in sql]
+    assert max(pieces) > 1, pieces
     rows = both.same()
     assert rows["posts"] > 50 and rows["posters_by_year"] and rows["quotes"] and rows["words_by_hour"], rows
     assert refused(connect(both.server)) == []
@@ -225,7 +227,7 @@ def test_both_give_the_same(both: Both) -> None:
     both.merge(hours[:2], START + timedelta(minutes=5))
     # late edits and deletions of the first hour, a new one, and an hour that is there already once more
     both.crawl([hours[0], hours[2]], START + timedelta(hours=8))
-    both.merge(hours, START + timedelta(hours=8))
+    both.merge(hours, START + timedelta(hours=8), most_partitions=10)  # in pieces, as 3,600 hours of a past
     rows = both.same()
     assert rows["posts"] > 100 and rows["observations"] and rows["authors"], rows
     assert both.cloud.warehouse.query("select count(deleted_at) from clean.all_posts").rows[0][0]
