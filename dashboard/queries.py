@@ -17,6 +17,21 @@ AUTHOR = Filter("author", "author_id = $author", label="Author's id")
 DELETED = Filter("deleted", "(deleted_at is not null) = $deleted", "switch", "Deleted")
 EDITED = Filter("edited", "(edited_at is not null) = $edited", "switch", "Edited")
 EVERY_HOUR = f"created_hour >= {BEGINNING}"
+POST = """
+    platform, instance, community, thread_id, post_id, author_id, author_name, title, text, url, content_hash, source,
+    run_id, quotes, links, is_opening, version_count, reply_count, score, created_at, created_hour, platform_edited_at,
+    edited_at, observed_at, first_seen_at, last_seen_at, gone_at, deleted_at
+"""
+THREAD = """
+    platform, instance, community, thread_id, author_id, author_name, title, text, url, content_hash, source, run_id,
+    tags, is_closed, is_pinned, is_archived, reply_count, view_count, score, created_at, created_hour, last_activity_at,
+    observed_at, first_seen_at, last_seen_at, gone_at, deleted_at
+"""
+WHO = """
+    platform, instance, author_id, author_name, names, avatar, profile, source, run_id, is_bot, joined_at,
+    first_post_at, last_post_at, last_active_at, observed_at, first_seen_at, last_seen_at
+"""
+"""All columns but the payload, which BigQuery would bill, and what only merges need."""
 THREAD_PAGE = 200  # posts of a conversation on one page
 VERSIONS = 20  # earlier contents of a post that are shown
 
@@ -100,7 +115,7 @@ AUTHORS = View(
     "authors",
     "Authors",
     "A row is an author of one instance as last observed, with all names that were seen.",
-    "select * from clean.authors where {where}",
+    f"select {WHO} from clean.authors where {{where}}",
     key=("platform", "instance", "author_id"),
     order="author_name",
     filters=(
@@ -218,7 +233,7 @@ def last_observed(reader: Reader) -> list[Row]:
 
 def thread(reader: Reader, platform: str, instance: str, thread_id: str) -> Row | None:
     found = reader.query(
-        "select * from clean.all_threads "
+        f"select {THREAD} from clean.all_threads "
         "where platform = $platform and instance = $instance and thread_id = $thread limit 1",
         {"platform": platform, "instance": instance, "thread": thread_id},
     )
@@ -276,7 +291,7 @@ def post(reader: Reader, platform: str, instance: str, post_id: str) -> Row | No
     url = f"https://{instance}/t/{post_id}" if platform == "discourse" and "/" in post_id else None
     which = "url = $url" if url else "post_id = $post"
     found = reader.query(
-        f"select * from clean.all_posts where platform = $platform and instance = $instance and {which} limit 1",
+        f"select {POST} from clean.all_posts where platform = $platform and instance = $instance and {which} limit 1",
         {"platform": platform, "instance": instance, "post": post_id, "url": url},
     )
     return found[0] if found else None
@@ -298,7 +313,7 @@ def poster(reader: Reader, platform: str, instance: str, author_id: str) -> Row 
         """,
         told,
     )[0]
-    known = reader.query(f"select * from clean.authors where {where} limit 1", told) if _has_authors(reader) else []
+    known = reader.query(f"select {WHO} from clean.authors where {where} limit 1", told) if _has_authors(reader) else []
     if not totals["posts"] and not known:
         return None
     last = reader.query(f"select author_name from clean.all_posts where {where} order by created_at desc limit 1", told)

@@ -186,6 +186,14 @@ def check_pruning(both: Both, run: str) -> None:
                 ), where
 
 
+def _same_lists(told: Any) -> Any:
+    """BigQuery has no missing list."""
+    if isinstance(told, dict):
+        lists = ("quotes", "links", "tags", "names")
+        return {name: one or [] if name in lists else _same_lists(one) for name, one in told.items()}
+    return [_same_lists(one) for one in told] if isinstance(told, list) else told
+
+
 def same_answers(both: Both) -> None:
     """The API says the same of both; words are found by their stems here, as they are written there."""
     both.local.publish()
@@ -200,7 +208,7 @@ def same_answers(both: Both) -> None:
         assert mine.status_code == theirs.status_code == 200, (path, theirs.text)
         by_words = ("search?q=" in path and "exact" not in path) or "context-search" in path or "content=" in path
         if path != "/api/overview" and not by_words:
-            assert mine.json() == theirs.json(), path
+            assert _same_lists(mine.json()) == _same_lists(theirs.json()), path
     for words, title in {"the+second+fold": False, "paper": False, "origami+OR+fold": True}.items():
         asked = f"/api/search?q={words}&kind={'thread' if title else 'post'}"
         few, many = there.get(asked).json(), here.get(asked).json()
@@ -221,6 +229,15 @@ def test_both_give_the_same_at_first(both: Both) -> None:
 
 
 @pytest.mark.long
+def test_the_api_says_the_same_of_both(both: Both) -> None:
+    hours = [START - HOUR * (2 - i) for i in range(2)]
+    both.crawl(hours, START + timedelta(minutes=5))
+    both.merge(hours, START + timedelta(minutes=5))
+    same_answers(both)
+    assert refused(connect(both.server)) == []
+
+
+@pytest.mark.long
 def test_both_give_the_same(both: Both) -> None:
     hours = [START - HOUR * (3 - i) for i in range(3)]
     both.crawl(hours[:2], START + timedelta(minutes=5))
@@ -232,7 +249,6 @@ def test_both_give_the_same(both: Both) -> None:
     assert rows["posts"] > 100 and rows["observations"] and rows["authors"], rows
     assert both.cloud.warehouse.query("select count(deleted_at) from clean.all_posts").rows[0][0]
     check_pruning(both, f"{START + timedelta(hours=8):%d%H}run"[:8])
-    same_answers(both)
     assert refused(connect(both.server)) == []
 
 
