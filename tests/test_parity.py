@@ -187,10 +187,11 @@ def check_pruning(both: Both, run: str) -> None:
 
 
 def _same_lists(told: Any) -> Any:
-    """BigQuery has no missing list."""
+    """BigQuery has no missing list; and when it was merged is another moment there."""
     if isinstance(told, dict):
         lists = ("quotes", "links", "tags", "names")
-        return {name: one or [] if name in lists else _same_lists(one) for name, one in told.items()}
+        kept = {name: one for name, one in told.items() if name not in MOMENTS}
+        return {name: one or [] if name in lists else _same_lists(one) for name, one in kept.items()}
     return [_same_lists(one) for one in told] if isinstance(told, list) else told
 
 
