@@ -22,7 +22,7 @@ from dashboard import api, charts, old_api, pages
 from dashboard.followed import Followed
 from dashboard.guard import Attempts, Keys, RateLimit, SecurityHeaders, Validators
 from dashboard.problems import problem
-from dashboard.reader import NothingPublished, PublishedReader, Reader, WarehouseReader
+from dashboard.reader import InBigQuery, NothingPublished, PublishedReader, Reader, WarehouseReader
 from dashboard.search import IndexSearcher, Searcher
 from dashboard.views import BadParameter
 from orchestration.duckdb_file import DuckDBFile
@@ -62,7 +62,7 @@ def make_app(pipeline: Pipeline, reader: Reader | None = None) -> FastAPI:
     app.state.parts = Parts(
         pipeline,
         reader,
-        IndexSearcher(settings.search_index, reader),
+        _searcher(settings, reader),
         Followed(pipeline, reader),
         Keys(token_of(settings)),
         Attempts(),
@@ -87,6 +87,14 @@ def reader_of(pipeline: Pipeline) -> Reader:
     if isinstance(pipeline.warehouse, DuckDBFile):
         return PublishedReader(pipeline.settings.published)
     return WarehouseReader(pipeline.warehouse)
+
+
+def _searcher(settings: Settings, reader: Reader) -> Searcher:
+    if isinstance(reader.dialect, InBigQuery):
+        from dashboard.bigquery_search import BigQuerySearcher
+
+        return BigQuerySearcher(reader)
+    return IndexSearcher(settings.search_index, reader)
 
 
 def token_of(settings: Settings) -> str:

@@ -6,7 +6,7 @@ ids are strings, nothing small is cut off unless the URL asks for it, and what h
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -35,11 +35,11 @@ Day = Annotated[date, Query()]
 Statistic = Literal["post_count", "edit_count", "threads_created", "avg_post_length", "active_users"]
 OrderBy = Literal["post_count", "edit_count", "avg_post_length", "threads_created", "quoted_count", "quotes_count"]
 STATISTICS = """
-    cast(sum(posts) as bigint) as post_count, cast(sum(edits) as bigint) as edit_count,
-    cast(sum(threads) as bigint) as threads_created,
-    cast(coalesce(floor(sum(text_length) / nullif(sum(texts), 0)), 0) as bigint) as avg_post_length
+    cast(sum(posts) as int64) as post_count, cast(sum(edits) as int64) as edit_count,
+    cast(sum(threads) as int64) as threads_created,
+    cast(coalesce(floor(sum(text_length) / nullif(sum(texts), 0)), 0) as int64) as avg_post_length
 """
-QUOTED = "cast(sum(times_quoted) as bigint) as quoted_count, cast(sum(times_quoting) as bigint) as quotes_count"
+QUOTED = "cast(sum(times_quoted) as int64) as quoted_count, cast(sum(times_quoting) as int64) as quotes_count"
 THIRTY = 30
 SORTS = {"score": "relevance", "date-asc": "oldest", "date-desc": "newest"}
 YEAR_COLUMNS = (
@@ -52,10 +52,7 @@ YEAR_COLUMNS = (
     "avg_post_length",
 )
 WEEKDAYS = ("Sonntag", "Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag")
-IN = """
-    (community = $bid or community like '%:' || $bid_pattern escape '!' or community like '%/' || $bid_pattern escape
-    '!')
-"""
+IN = "(community = $bid or ends_with(community, ':' || $bid) or ends_with(community, '/' || $bid))"
 
 
 def router() -> APIRouter:
@@ -89,26 +86,25 @@ def _where(year: int | None = None, bid: str | None = None, kind: str | None = N
     parts = ["year = $year"] * (year is not None) + [IN] * (bid is not None) + ["kind = $kind"] * (kind is not None)
     if bid is not None and "\0" in bid:
         raise BadParameter("bid", "must have no NUL.")
-    escaped = (bid or "").replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return " and ".join(parts) or "true", {"year": year, "bid": bid, "bid_pattern": escaped, "kind": kind}
+    return " and ".join(parts) or "true", {"year": year, "bid": bid, "kind": kind}
 
 
-def _users(reader: Reader, rows: list[Row], *columns: str) -> list[Row]:
-    """Rows in which each of these columns has become a user: `{name, uid, aliases}`."""
+def _users(reader: Reader, rows: list[Row], columns: Mapping[str, str]) -> list[Row]:
+    """Rows in which each of these columns has become a user, `{name, uid, aliases}`, under another name."""
     ids = sorted({row[column] for row in rows for column in columns})
     known = reader.query(
         "select platform, instance, author_id, author_name, names from clean.authors "
-        "where author_id in (select unnest($ids))",
+        f"where {reader.dialect.among('author_id', 'ids')}",
         {"ids": ids},
     )
     users = {(one["platform"], one["instance"], one["author_id"]): one for one in known}
     made = []
     for row in rows:
-        fresh = {name: value for name, value in row.items() if name not in ("platform", "instance")}
-        for column in columns:
+        fresh = {columns.get(name, name): value for name, value in row.items() if name not in ("platform", "instance")}
+        for column, told in columns.items():
             user = users.get((row["platform"], row["instance"], row[column]), {})
             name = user.get("author_name") or ""
-            fresh[column] = {
+            fresh[told] = {
                 "name": name,
                 "uid": row[column],
                 "aliases": [one for one in user.get("names") or () if one != name],
@@ -121,8 +117,8 @@ def boards(parts: With, year: Year = None) -> Response:
     where, values = _where(year)
     rows = parts.reader.query(
         f"""
-        select community as bid, community as name, '' as description, cast(sum(threads) as bigint) as thread_count,
-            cast(sum(posts) as bigint) as post_count
+        select community as bid, community as name, '' as description, cast(sum(threads) as int64) as thread_count,
+            cast(sum(posts) as int64) as post_count
         from marts.activity_by_year where {where} group by community order by community
         """,
         values,
@@ -135,17 +131,16 @@ def social_graph(parts: With, year: Year = None, limit: Limit = 1000) -> Respons
     where, values = _where(year)
     rows = parts.reader.query(
         f"""
-        select platform, instance, author_id as "from", quoted_author_id as "to", count, count / max(count) over ()
-        as intensity
+        select platform, instance, author_id, quoted_author_id, count, count / max(count) over () as intensity
         from (
-            select platform, instance, author_id, quoted_author_id, cast(sum(quotes) as bigint) as count
+            select platform, instance, author_id, quoted_author_id, cast(sum(quotes) as int64) as count
             from marts.quote_graph where {where} group by platform, instance, author_id, quoted_author_id
         ) as edges
-        order by count desc, platform, instance, "from", "to" limit {limit}
+        order by count desc, platform, instance, author_id, quoted_author_id limit {limit}
         """,
         values,
     )
-    return answer({"rows": _users(parts.reader, rows, "from", "to")})
+    return answer({"rows": _users(parts.reader, rows, {"author_id": "from", "quoted_author_id": "to"})})
 
 
 def domains(parts: With, year: Year = None, type: Kind = None, limit: Limit = 1000) -> Response:
@@ -153,7 +148,7 @@ def domains(parts: With, year: Year = None, type: Kind = None, limit: Limit = 10
     return answer(
         {
             "rows": parts.reader.query(
-                f"select cast(sum(links) as bigint) as count, domain from marts.domains where {where} "
+                f"select cast(sum(links) as int64) as count, domain from marts.domains where {where} "
                 f"group by domain order by count desc, domain limit {limit}",
                 values,
             )
@@ -165,13 +160,13 @@ def user_domains(parts: With, year: Year = None, type: Kind = None, limit: Limit
     where, values = _where(year, kind=type)
     rows = parts.reader.query(
         f"""
-        select platform, instance, author_id as "User", domain, cast(sum(links) as bigint) as count
+        select platform, instance, author_id, domain, cast(sum(links) as int64) as count
         from marts.domain_posters where {where} group by platform, instance, author_id, domain
         order by count desc, platform, instance, author_id, domain limit {limit}
         """,
         values,
     )
-    return answer({"rows": _users(parts.reader, rows, "User")})
+    return answer({"rows": _users(parts.reader, rows, {"author_id": "User"})})
 
 
 def poster_stats(
@@ -194,8 +189,8 @@ def poster_stats(
     rows = parts.reader.query(
         f"""
         select * from (
-            select platform, instance, author_id as "User", platform || ' ' || instance || ' ' || author_id as who,
-            {STATISTICS}, {QUOTED}
+            select platform, instance, author_id, platform || ' ' || instance || ' ' || author_id as who, {STATISTICS},
+                {QUOTED}
             from marts.posters_by_year where {where} group by platform, instance, author_id
         ) as found
         {after} order by {order_by} {order}, who limit {limit + 1}
@@ -203,7 +198,7 @@ def poster_stats(
         {**values, "ob": following_ob, "uid": following_uid},
     )
     more, rows = len(rows) > limit, rows[:limit]
-    body: dict[str, Any] = {"rows": _users(parts.reader, [{**row} for row in rows], "User")}
+    body: dict[str, Any] = {"rows": _users(parts.reader, rows, {"author_id": "User"})}
     for row in body["rows"]:
         del row["who"]
     if more:
@@ -260,7 +255,7 @@ def poster_development(
         safe = "".join(one for one in who[0]["author_id"] if one.isascii() and one.isalnum())
         headers = {"content-disposition": f'attachment; filename="user-development-{safe}.csv"'}
         return Response(as_csv(YEAR_COLUMNS, years), media_type="text/csv; charset=utf-8", headers=headers)
-    person = _users(parts.reader, [{**who[0], "user": who[0]["author_id"]}], "user")[0]["user"]
+    person = _users(parts.reader, who, {"author_id": "user"})[0]["user"]
     return answer({"user": person, "years": {str(row["year"]): row for row in years}})
 
 
@@ -268,7 +263,7 @@ def weekday_stats(parts: With, year: Year = None, bid: Bid = None) -> Response:
     where, values = _where(year, bid)
     rows = parts.reader.query(
         f"""
-        select cast(found.weekday as varchar) as weekday, found.post_count, found.edit_count, found.threads_created,
+        select found.weekday, found.post_count, found.edit_count, found.threads_created,
             found.avg_post_length, coalesce(people.active_users, 0) as active_users
         from (select weekday, {STATISTICS} from marts.activity_by_day where {where} group by weekday) as found
         left join (
@@ -283,22 +278,20 @@ def weekday_stats(parts: With, year: Year = None, bid: Bid = None) -> Response:
         """,
         values,
     )
-    return answer({"rows": rows})
+    return answer({"rows": [{**row, "weekday": str(row["weekday"])} for row in rows]})
 
 
 def hourly_stats(parts: With, year: Year = None, bid: Bid = None) -> Response:
     where, values = _where(year, bid)
-    return answer(
-        {
-            "rows": parts.reader.query(
-                f"""
-        select cast(weekday as varchar) || ':' || right('0' || cast(hour_of_day as varchar), 2) as weekday_hour,
-        {STATISTICS}
-        from marts.activity_by_weekday_hour where {where} group by weekday, hour_of_day order by weekday_hour
+    rows = parts.reader.query(
+        f"""
+        select weekday, hour_of_day, {STATISTICS} from marts.activity_by_weekday_hour where {where}
+        group by weekday, hour_of_day order by weekday, hour_of_day
         """,
-                values,
-            )
-        }
+        values,
+    )
+    return answer(
+        {"rows": [{"weekday_hour": f"{row.pop('weekday')}:{row.pop('hour_of_day'):02}", **row} for row in rows]}
     )
 
 
@@ -377,7 +370,7 @@ def _messages(parts: With, condition: str, values: dict[str, Any], page: int, si
 def _term(text: str) -> tuple[str, dict[str, Any]]:
     if "\0" in text:
         raise BadParameter("search_term", "must have no NUL.")
-    return "contains(lower(text), lower($term))", {"term": text}
+    return "strpos(lower(text), lower($term)) > 0", {"term": text}
 
 
 def _between(start: date, end: date) -> tuple[str, dict[str, Any]]:

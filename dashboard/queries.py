@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.reader import Reader, Row
+from dashboard.reader import BEGINNING, Reader, Row
 from dashboard.views import Filter, View
 
 PLATFORM = Filter("platform", "platform = $platform", label="Platform")
@@ -16,6 +16,22 @@ UNTIL = Filter("until", "created_at < $until and created_hour <= $until", "time"
 AUTHOR = Filter("author", "author_id = $author", label="Author's id")
 DELETED = Filter("deleted", "(deleted_at is not null) = $deleted", "switch", "Deleted")
 EDITED = Filter("edited", "(edited_at is not null) = $edited", "switch", "Edited")
+EVERY_HOUR = f"created_hour >= {BEGINNING}"
+POST = """
+    platform, instance, community, thread_id, post_id, author_id, author_name, title, text, url, content_hash, source,
+    run_id, quotes, links, is_opening, version_count, reply_count, score, created_at, created_hour, platform_edited_at,
+    edited_at, observed_at, first_seen_at, last_seen_at, gone_at, deleted_at
+"""
+THREAD = """
+    platform, instance, community, thread_id, author_id, author_name, title, text, url, content_hash, source, run_id,
+    tags, is_closed, is_pinned, is_archived, reply_count, view_count, score, created_at, created_hour, last_activity_at,
+    observed_at, first_seen_at, last_seen_at, gone_at, deleted_at
+"""
+WHO = """
+    platform, instance, author_id, author_name, names, avatar, profile, source, run_id, is_bot, joined_at,
+    first_post_at, last_post_at, last_active_at, observed_at, first_seen_at, last_seen_at
+"""
+"""All columns but the payload, which BigQuery would bill, and what only merges need."""
 THREAD_PAGE = 200  # posts of a conversation on one page
 VERSIONS = 20  # earlier contents of a post that are shown
 
@@ -76,10 +92,10 @@ VERSIONS_OF_POSTS = View(
     "versions",
     "Versions of posts",
     "A row is a content that a post had, with the first and the last time it was seen so.",
-    """
+    f"""
     select platform, instance, community, thread_id, post_id, content_hash, source, title, text,
         created_at, platform_edited_at, first_seen_at, last_seen_at
-    from clean.post_versions where {where}
+    from clean.post_versions where {EVERY_HOUR} and {{where}}
     """,
     key=("platform", "instance", "post_id", "content_hash", "source"),
     order="-first_seen_at",
@@ -99,14 +115,14 @@ AUTHORS = View(
     "authors",
     "Authors",
     "A row is an author of one instance as last observed, with all names that were seen.",
-    "select * from clean.authors where {where}",
+    f"select {WHO} from clean.authors where {{where}}",
     key=("platform", "instance", "author_id"),
     order="author_name",
     filters=(
         PLATFORM,
         Filter("instance", "instance = $instance"),
         AUTHOR,
-        Filter("name", "contains(lower(author_name), lower($name))", label="Name contains"),
+        Filter("name", "strpos(lower(author_name), lower($name)) > 0", label="Name contains"),
     ),
     needs=("clean.authors",),
 )
@@ -115,10 +131,10 @@ OBSERVATIONS = View(
     "observations",
     "Observations",
     "A row is what one crawl got of one community in one hour, and what it could not get.",
-    """
+    f"""
     select commit_id, community, platform, source, hour, complete, posts, threads, gone, parse_errors, requests,
         not_modified, bytes, waited, error, note, observed_at, merged_at
-    from clean.observations where {where}
+    from clean.observations where hour >= {BEGINNING} and {{where}}
     """,
     key=("commit_id", "community"),
     order="-hour",
@@ -217,7 +233,7 @@ def last_observed(reader: Reader) -> list[Row]:
 
 def thread(reader: Reader, platform: str, instance: str, thread_id: str) -> Row | None:
     found = reader.query(
-        "select * from clean.all_threads "
+        f"select {THREAD} from clean.all_threads "
         "where platform = $platform and instance = $instance and thread_id = $thread limit 1",
         {"platform": platform, "instance": instance, "thread": thread_id},
     )
@@ -251,10 +267,10 @@ def versions_of(reader: Reader, posts: Sequence[Row]) -> dict[str, list[Row]]:
     if not edited:
         return {}
     rows = reader.query(
-        """
+        f"""
         select post_id, title, text, source, first_seen_at, last_seen_at
         from clean.post_versions
-        where platform = $platform and instance = $instance and post_id in (select unnest($ids))
+        where platform = $platform and instance = $instance and {reader.dialect.among("post_id", "ids")}
             and created_hour >= $hour
         order by post_id, first_seen_at, content_hash
         """,
@@ -275,7 +291,7 @@ def post(reader: Reader, platform: str, instance: str, post_id: str) -> Row | No
     url = f"https://{instance}/t/{post_id}" if platform == "discourse" and "/" in post_id else None
     which = "url = $url" if url else "post_id = $post"
     found = reader.query(
-        f"select * from clean.all_posts where platform = $platform and instance = $instance and {which} limit 1",
+        f"select {POST} from clean.all_posts where platform = $platform and instance = $instance and {which} limit 1",
         {"platform": platform, "instance": instance, "post": post_id, "url": url},
     )
     return found[0] if found else None
@@ -292,20 +308,21 @@ def poster(reader: Reader, platform: str, instance: str, author_id: str) -> Row 
         f"""
         select count(*) as posts, count(edited_at) as edited, count(deleted_at) as deleted,
             sum(case when is_opening then 1 else 0 end) as threads, count(distinct cast(created_at as date)) as days,
-            sum(length(text)) as characters, min(created_at) as first_at, max(created_at) as last_at,
-            max_by(author_name, created_at) as author_name
+            sum(length(text)) as characters, min(created_at) as first_at, max(created_at) as last_at
         from clean.all_posts where {where}
         """,
         told,
     )[0]
-    known = reader.query(f"select * from clean.authors where {where} limit 1", told) if _has_authors(reader) else []
+    known = reader.query(f"select {WHO} from clean.authors where {where} limit 1", told) if _has_authors(reader) else []
     if not totals["posts"] and not known:
         return None
+    last = reader.query(f"select author_name from clean.all_posts where {where} order by created_at desc limit 1", told)
     return {
         "platform": platform,
         "instance": instance,
         "author_id": author_id,
         **totals,
+        "author_name": last[0]["author_name"] if last else None,
         "profile": known[0] if known else None,
     }
 
@@ -336,7 +353,7 @@ def page_before(reader: Reader, row: Row) -> str | None:
             from clean.all_posts
             where platform = $platform and instance = $instance and thread_id = $thread_id
         ) as placed
-        where place % {THREAD_PAGE} = 0 and (created_at < $at or (created_at = $at and post_id < $id))
+        where mod(place, {THREAD_PAGE}) = 0 and (created_at < $at or (created_at = $at and post_id < $id))
         order by place desc limit 1
         """,
         {

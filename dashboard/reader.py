@@ -1,7 +1,7 @@
 """How the application asks the warehouse: one method, and a word for the state it answers from.
 
 A second warehouse is a second class here. The SQL of the pages is what both of them understand, with `$name` for a
-value; what no dialect shares does not belong in it.
+value; the little that has to be said in other words is a `Dialect`.
 """
 
 import re
@@ -25,7 +25,28 @@ THREADS = 2
 LOOK_EVERY = 60.0  # seconds
 TRIES = 5  # to open what the pointer names, while publications follow one another
 
+BEGINNING = "timestamp '1970-01-01 00:00:00'"
+"""Older than any row: BigQuery answers nobody who names no partitions of a table that is to be asked by them."""
+
 Row = dict[str, Any]
+
+
+class Dialect(ABC):
+    """What the warehouses do not say alike."""
+
+    @abstractmethod
+    def among(self, column: str, values: str) -> str:
+        """Whether a column has one of the values of a list."""
+
+
+class InDuckDB(Dialect):
+    def among(self, column: str, values: str) -> str:
+        return f"{column} in (select unnest(${values}))"
+
+
+class InBigQuery(Dialect):
+    def among(self, column: str, values: str) -> str:
+        return f"{column} in unnest(${values})"
 
 
 class NothingPublished(Exception):
@@ -34,6 +55,8 @@ class NothingPublished(Exception):
 
 class Reader(ABC):
     """Answers queries from one whole state of the warehouse."""
+
+    dialect: Dialect = InDuckDB()
 
     @abstractmethod
     def version(self) -> str:
@@ -81,9 +104,8 @@ class PublishedReader(Reader):
         return moment
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-        asked = set(re.findall(r"\$(\w+)", sql))
         with self._latest().connection.cursor() as cursor:
-            found = cursor.execute(sql, {name: value for name, value in (values or {}).items() if name in asked})
+            found = cursor.execute(sql, _named(sql, values))
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
@@ -119,6 +141,7 @@ class WarehouseReader(Reader):
 
     def __init__(self, warehouse: Warehouse, patience: float = 10.0) -> None:
         self._warehouse, self._patience = warehouse, patience
+        self.dialect = InBigQuery() if warehouse.kind == "bigquery" else InDuckDB()
         self._lock = threading.Lock()
         self._seen: tuple[float, datetime] | None = None
         self._known: dict[str, Sequence[str]] = {}
@@ -131,21 +154,18 @@ class WarehouseReader(Reader):
             if self._seen is None or time.monotonic() - self._seen[0] > LOOK_EVERY:
                 if not self._warehouse.has("clean", "observations", self._patience):
                     raise NothingPublished("Nothing was transformed yet: the first run of `threadlake up` does it.")
-                (latest,) = self.query("select max(merged_at) as moment from clean.observations")
+                asked = f"select max(merged_at) as moment from clean.observations where hour >= {BEGINNING}"
+                (latest,) = self.query(asked)
                 self._seen, self._known = (time.monotonic(), latest["moment"]), {}
             return self._seen[1]
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-        asked = set(re.findall(r"\$(\w+)", sql))
-        told = {name: value for name, value in (values or {}).items() if name in asked}
-        answer = self._warehouse.query(sql, told, self._patience)
+        answer = self._warehouse.query(sql, _named(sql, values), self._patience)
         return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
     def names(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[str]:
         if sql not in self._known:
-            asked = set(re.findall(r"\$(\w+)", sql))
-            told = {name: value for name, value in (values or {}).items() if name in asked}
-            self._known[sql] = self._warehouse.query(f"select * from ({sql}) limit 0", told, self._patience).columns
+            self._known[sql] = self._warehouse.columns(sql, _named(sql, values), self._patience)
         return self._known[sql]
 
     def columns(self, relation: str) -> Sequence[str]:
@@ -154,6 +174,12 @@ class WarehouseReader(Reader):
             there = self._warehouse.has(schema, table, self._patience)
             self._known[relation] = self.names(f"select * from {relation}") if there else ()
         return self._known[relation]
+
+
+def _named(sql: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Those of the values for which the statement asks."""
+    asked = set(re.findall(r"\$(\w+)", sql))
+    return {name: value for name, value in (values or {}).items() if name in asked}
 
 
 def _open(path: Path) -> _Opened:

@@ -1,7 +1,7 @@
-"""Search: finds posts and threads by the index or by an exact piece of text, and cuts the pieces that are shown.
+"""Search: finds posts and threads by their words or by an exact piece of text, and cuts the pieces that are shown.
 
-`Searcher` is what a warehouse with a search of its own implements beside `IndexSearcher`, which asks the index on
-this machine.
+Words are found by the index on this machine, `IndexSearcher`, or where the warehouse has one of its own, in
+`bigquery_search.py`.
 """
 
 import json
@@ -75,31 +75,68 @@ def read(parameters: Mapping[str, str]) -> Question:
 
 
 class Searcher(ABC):
-    @abstractmethod
+    """Finds words in a way of its own, exact texts in the warehouse; rows are always as they are there now."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
     def search(self, question: Question) -> Results:
         """A page of what is found."""
+        began = time.monotonic()
+        rows, total = self._exactly(question) if question.values.get("exact") else self._by_words(question)
+        return Results(rows, total, time.monotonic() - began)
+
+    @abstractmethod
+    def _by_words(self, question: Question) -> tuple[list[Row], int]:
+        """With their pieces, and how many there are."""
+
+    def _exactly(self, question: Question) -> tuple[list[Row], int]:
+        """Whatever the characters are; the newest first, as relevance makes no sense here."""
+        if not question.text:
+            return [], 0
+        what = relation_of(question.values["kind"])[2]
+        rows, total = self._asked(question, f"strpos(lower({what}), lower($q)) > 0", {"q": question.text})
+        pattern = re.compile(re.escape(question.text), re.IGNORECASE)
+        return [{**row, "pieces": pieces(said_in(row), pattern.finditer)} for row in rows], total
+
+    def _asked(
+        self, question: Question, condition: str, told: Mapping[str, Any], rank: str = ""
+    ) -> tuple[list[Row], int]:
+        """What meets the condition and the filters: a page by `rank`, if that is asked for, else by time, and how many
+        there are."""
+        kind = question.values["kind"]
+        relation, key, _ = relation_of(kind)
+        conditions = [
+            one.condition for one in FILTERS
+            if one.condition and one.name in question.values and not (kind == "thread" and one.name == "edited")
+        ]  # fmt: skip
+        where = " and ".join([condition, *conditions])
+        values = {**question.values, **told}
+        total = self._reader.query(f"select count(*) as total from {relation} where {where}", values)[0]["total"]
+        sort = question.texts["sort"]
+        first = f"{rank} desc, " if rank and sort == "relevance" else ""
+        rows = self._reader.query(
+            f"select {_columns(kind)} from {relation} where {where} "
+            f"order by {first}created_at {'' if sort == 'oldest' else 'desc'}, platform, instance, {key} "
+            f"limit {question.limit} offset {question.offset}",
+            values,
+        )
+        return rows, int(total)
 
 
 class IndexSearcher(Searcher):
-    """By the index for words, by the published file for exact texts; rows are always as published now."""
+    """By the index of this machine."""
 
     def __init__(self, folder: Path, reader: Reader) -> None:
-        self._folder, self._reader = folder, reader
+        super().__init__(reader)
+        self._folder = folder
         self._lock = threading.Lock()
         self._opened: tuple[Path, tantivy.Index, float] | None = None
-
-    def search(self, question: Question) -> Results:
-        began = time.monotonic()
-        if question.values.get("exact"):
-            rows, total = self._exactly(question)
-        else:
-            rows, total = self._by_words(question)
-        return Results(rows, total, time.monotonic() - began)
 
     def _by_words(self, question: Question) -> tuple[list[Row], int]:
         import tantivy
 
-        asked, index = query_language.parse(question.text), self._index()
+        asked, index = query_language.parse(question.text, query_language.InIndex()), self._index()
         if asked is None or index is None:
             return [], 0
         must = [(tantivy.Occur.Must, asked.query)]
@@ -117,38 +154,15 @@ class IndexSearcher(Searcher):
         found = searcher.search(tantivy.Query.boolean_query(must), **told)
         keys = [json.loads(searcher.doc(address)["found"][0]) for _, address in found.hits]
         rows = self._rows(question.values["kind"], keys)
-        return [{**row, "pieces": pieces(_said(row), _marker(asked))} for row in rows], int(found.count or 0)  # type: ignore[attr-defined]
-
-    def _exactly(self, question: Question) -> tuple[list[Row], int]:
-        """Whatever the characters are; the newest first, as relevance makes no sense here."""
-        if not question.text:
-            return [], 0
-        kind = question.values["kind"]
-        relation, key, what = _relation(kind)
-        conditions = [
-            one.condition for one in FILTERS
-            if one.condition and one.name in question.values and not (kind == "thread" and one.name == "edited")
-        ]  # fmt: skip
-        where = " and ".join([f"contains(lower({what}), lower($q))", *conditions])
-        values = {**question.values, "q": question.text}
-        total = self._reader.query(f"select count(*) as total from {relation} where {where}", values)[0]["total"]
-        direction = "" if question.texts["sort"] == "oldest" else "desc"
-        rows = self._reader.query(
-            f"select {_columns(kind)} from {relation} where {where} "
-            f"order by created_at {direction}, platform, instance, {key} "
-            f"limit {question.limit} offset {question.offset}",
-            values,
-        )
-        pattern = re.compile(re.escape(question.text), re.IGNORECASE)
-        return [{**row, "pieces": pieces(_said(row), pattern.finditer)} for row in rows], int(total)
+        return [{**row, "pieces": pieces(said_in(row), marker(asked))} for row in rows], int(found.count or 0)  # type: ignore[attr-defined]
 
     def _rows(self, kind: str, keys: Sequence[Sequence[str]]) -> list[Row]:
         """In the order of their keys; what is not there any more is left out."""
         if not keys:
             return []
-        relation, key, _ = _relation(kind)
+        relation, key, _ = relation_of(kind)
         found = self._reader.query(
-            f"select {_columns(kind)} from {relation} where {key} in (select unnest($ids))",
+            f"select {_columns(kind)} from {relation} where {self._reader.dialect.among(key, 'ids')}",
             {"ids": [one[2] for one in keys]},
         )
         by_key: dict[tuple[str, ...], Row] = {(row["platform"], row["instance"], row[key]): row for row in found}
@@ -191,7 +205,8 @@ def _epoch(moment: datetime | None, year: int) -> int:
     return int((moment or datetime(year, 1, 1, tzinfo=UTC)).timestamp())
 
 
-def _relation(kind: str) -> tuple[str, str, str]:
+def relation_of(kind: str) -> tuple[str, str, str]:
+    """Where posts or threads are, what names one of them, and what is looked through."""
     return ("clean.all_posts", "post_id", "text") if kind == "post" else ("clean.all_threads", "thread_id", "title")
 
 
@@ -204,12 +219,12 @@ def _columns(kind: str) -> str:
     )
 
 
-def _said(row: Row) -> str:
+def said_in(row: Row) -> str:
     """A post's title stands before its words, if it has one; a thread has its title only."""
     return " · ".join(filter(None, dict.fromkeys((row["title"], row["text"]))))
 
 
-def _marker(asked: query_language.Asked) -> Any:
+def marker(asked: query_language.Asked[Any]) -> Any:
     """A function that finds in a text what the query meant."""
 
     def wanted(word: str) -> bool:

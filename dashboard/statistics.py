@@ -21,8 +21,8 @@ KIND = Filter("kind", "kind = $kind", "choice", "Kind", ("link", "image", "video
 MEASURES = ("posts", "edits", "deletions", "threads", "mean_length")
 MEASURE = Filter("measure", "", "choice", "Chart of", MEASURES, default="posts")
 SUMS = """
-    cast(sum(posts) as bigint) as posts, cast(sum(edits) as bigint) as edits,
-    cast(sum(deletions) as bigint) as deletions, cast(sum(threads) as bigint) as threads,
+    cast(sum(posts) as int64) as posts, cast(sum(edits) as int64) as edits,
+    cast(sum(deletions) as int64) as deletions, cast(sum(threads) as int64) as threads,
     sum(text_length) / nullif(sum(texts), 0) as mean_length
 """
 NAMES = "(select platform, instance, author_id, author_name from clean.authors)"
@@ -151,7 +151,7 @@ ACTIVE = View(
     "Active posters",
     "A row is a community; whoever wrote on several days of the period counts once.",
     """
-    select platform, instance, community, count(distinct author_id) as posters, cast(sum(posts) as bigint) as posts,
+    select platform, instance, community, count(distinct author_id) as posters, cast(sum(posts) as int64) as posts,
         count(distinct day) as days, min(day) as first_day, max(day) as last_day
     from marts.posters_by_day where {where} group by platform, instance, community
     """,
@@ -173,8 +173,8 @@ POSTERS = View(
         found.deletions, found.mean_length, found.threads, found.times_quoted, found.times_quoting, found.active_days,
         found.first_post_at, found.last_post_at
     from (
-        select platform, instance, community, author_id, {SUMS}, cast(sum(times_quoted) as bigint) as times_quoted,
-            cast(sum(times_quoting) as bigint) as times_quoting, cast(sum(active_days) as bigint) as active_days,
+        select platform, instance, community, author_id, {SUMS}, cast(sum(times_quoted) as int64) as times_quoted,
+            cast(sum(times_quoting) as int64) as times_quoting, cast(sum(active_days) as int64) as active_days,
             min(first_post_at) as first_post_at, max(last_post_at) as last_post_at
         from marts.posters_by_year where {{where}} group by platform, instance, community, author_id
     ) as found
@@ -239,7 +239,7 @@ QUOTES = View(
         tos.author_name as quoted_author_name, found.quotes, found.quotes / max(found.quotes) over () as intensity,
         found.first_at, found.last_at
     from (
-        select platform, instance, community, author_id, quoted_author_id, cast(sum(quotes) as bigint) as quotes,
+        select platform, instance, community, author_id, quoted_author_id, cast(sum(quotes) as int64) as quotes,
             min(first_at) as first_at, max(last_at) as last_at
         from marts.quote_graph where {{where}} group by platform, instance, community, author_id, quoted_author_id
     ) as found
@@ -281,7 +281,7 @@ DOMAINS = View(
     "Domains",
     "A row is a domain that links, images or videos of the chosen communities lead to.",
     """
-    select domain, kind, cast(sum(links) as bigint) as links, count(distinct community) as communities,
+    select domain, kind, cast(sum(links) as int64) as links, count(distinct community) as communities,
         min(first_posted_at) as first_posted_at, max(last_posted_at) as last_posted_at
     from marts.domains where {where} group by domain, kind
     """,
@@ -299,7 +299,7 @@ LINKS = View(
     "Links",
     "A row is an address, with in how many posts it stands.",
     """
-    select url, domain, kind, cast(sum(posts) as bigint) as posts, min(first_posted_at) as first_posted_at,
+    select url, domain, kind, cast(sum(posts) as int64) as posts, min(first_posted_at) as first_posted_at,
         max(last_posted_at) as last_posted_at
     from marts.links where {where} group by url, domain, kind
     """,
@@ -320,7 +320,7 @@ DOMAIN_POSTERS = View(
     select found.platform, found.instance, found.community, found.author_id, names.author_name, found.domain,
     found.kind, found.links
     from (
-        select platform, instance, community, author_id, domain, kind, cast(sum(links) as bigint) as links
+        select platform, instance, community, author_id, domain, kind, cast(sum(links) as int64) as links
         from marts.domain_posters where {{where}} group by platform, instance, community, author_id, domain, kind
     ) as found
     left join {NAMES} as names
@@ -406,7 +406,7 @@ CHANGES = View(
     "Edits and deletions",
     "A row is a class of delay, by its beginning in seconds: after so long posts were edited or seen gone.",
     """
-    select kind, delay_from, cast(sum(posts) as bigint) as posts, sum(delay_sum) / sum(posts) as mean_delay_seconds,
+    select kind, delay_from, cast(sum(posts) as int64) as posts, sum(delay_sum) / sum(posts) as mean_delay_seconds,
         sum(posts) / sum(sum(posts)) over (partition by kind) as share
     from marts.changes where {where} group by kind, delay_from
     """,
@@ -436,7 +436,7 @@ CHANGES_BY_YEAR = View(
     "Share of edits and deletions",
     "A row is a year of a community: which share of its posts was edited or deleted.",
     """
-    select platform, instance, community, kind, year, cast(sum(posts) as bigint) as posts, max(of_posts) as of_posts,
+    select platform, instance, community, kind, year, cast(sum(posts) as int64) as posts, max(of_posts) as of_posts,
         sum(share_of_posts) as share
     from marts.changes_by_year where {where} group by platform, instance, community, kind, year
     """,

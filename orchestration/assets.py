@@ -16,15 +16,15 @@ from orchestration.pipeline import Pipeline
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"  # Dagster's own for hours
 WAREHOUSE_POOL = "warehouse"
-SINGLE_RUN = dg.BackfillPolicy.single_run()
 FITS = "Every row loaded fits the columns that its platform declares today."
 SAY_EVERY = 10.0  # seconds between two lines of progress
 
 
 def merged_at_once(pipeline: Pipeline) -> dg.BackfillPolicy:
-    """One run for a range, where the warehouse takes as many hours; else as few as it takes."""
+    """One run for a range, where the warehouse takes as many hours; else as few as it takes. The same for what is read:
+    Dagster makes a run of their own of assets that have another policy, and those that need nothing before others."""
     most = pipeline.warehouse.most_hours
-    return dg.BackfillPolicy.multi_run(most) if most else SINGLE_RUN
+    return dg.BackfillPolicy.multi_run(most) if most else dg.BackfillPolicy.single_run()
 
 
 class Hours(dg.Config):
@@ -48,7 +48,7 @@ def lake_asset(
     @dg.asset(
         key=["lake", platform.name],
         partitions_def=partitions,
-        backfill_policy=SINGLE_RUN,
+        backfill_policy=merged_at_once(pipeline),
         group_name="lake",
         kinds={"parquet"},
         description=f"What {platform.name} had, as committed to the lake: files, states, receipts.",

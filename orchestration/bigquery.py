@@ -115,14 +115,24 @@ class BigQuery(Warehouse):
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, patience: float | None = None) -> Answer:
         """Whoever reads waits for nobody here."""
-        told = [parameter(name, value) for name, value in (parameters or {}).items()]
         with self.jobs("query") as jobs:
-            statement = PARAMETER.sub(r"@\1", sql)
-            config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, query_parameters=told)
-            asked = jobs.client.query(statement, config, location=self.place.location, retry=RETRY, timeout=REQUEST)
-            if asked.statement_type not in (None, "SELECT"):
-                raise QueryError(f"The query failed: it is no question but a {asked.statement_type}.")
+            statement, told = _in_its_words(sql, parameters)
+            self._dry(jobs, statement, told)
             return _answer(jobs.sql(statement, _once("query"), told))
+
+    def columns(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, patience: float | None = None
+    ) -> Sequence[str]:
+        with self.jobs("query") as jobs:
+            return [field.name for field in self._dry(jobs, *_in_its_words(sql, parameters)).schema or ()]
+
+    def _dry(self, jobs: Jobs, statement: str, told: list[Any]) -> Job:
+        """What BigQuery would do; raises where that is more than to answer."""
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, query_parameters=told)
+        asked = jobs.client.query(statement, config, location=self.place.location, retry=RETRY, timeout=REQUEST)
+        if asked.statement_type not in (None, "SELECT"):
+            raise QueryError(f"The query failed: it is no question but a {asked.statement_type}.")
+        return asked
 
     def tables(self, patience: float | None = None) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -346,6 +356,11 @@ class BigQuery(Warehouse):
 def _once(what: str) -> str:
     """A name for a job that is asked for once: what it does again may be done again."""
     return f"threadlake-{what}-{uuid4().hex}"
+
+
+def _in_its_words(sql: str, parameters: Mapping[str, Any] | None) -> tuple[str, list[Any]]:
+    """A statement with BigQuery's sign for parameters, and these."""
+    return PARAMETER.sub(r"@\1", sql), [parameter(name, value) for name, value in (parameters or {}).items()]
 
 
 def _answer(job: Job) -> Answer:

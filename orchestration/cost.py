@@ -19,8 +19,11 @@ GB, GIB, TIB = 10**9, 2**30, 2**40
 PLATFORMS = 5
 READINGS = 4
 """Of each hour: after it ends, and 1 hour, 24 hours and 7 days later."""
+MERGE_READS = 2
+"""How often a merge reads the partitions that its new rows belong to: to join what they have with what is new, and, as
+BigQuery bills it, to delete what is replaced."""
 MERGE_OVERHEAD = 1.1
-"""A merge reads the partitions that its new rows belong to; 10 % more for looking up which these are, and tests."""
+"""10 % more for looking up which these are, for the few columns of versions that posts read, and for tests."""
 RAW_KEPT_DAYS = 14
 LONG_TERM_DAYS = 90  # after which BigQuery halves the price of a partition that nobody wrote
 
@@ -67,7 +70,7 @@ TABLES = (
     # the hour itself and those that are read again; threads are dated by their first post, and move for days
     Table("posts", 1, 1_800, 1 / 24, READINGS),
     Table("threads", 1 / POSTS_A_THREAD, 1_200, 1 / 24, 48),
-    Table("post_versions", 1, 1_700, DAYS, 1 + 7 / DAYS),
+    Table("post_versions", 1, 1_700, 1, 3),  # today, yesterday, a week ago
     Table("thread_snapshots", SNAPSHOTS_A_THREAD / POSTS_A_THREAD, 120, DAYS, 1),
     Table("author_names", 1 / POSTS_AN_AUTHOR, 240, None, 1),
     Table("authors", 1 / POSTS_AN_AUTHOR, 220, None, 1),
@@ -165,7 +168,8 @@ def hour_of_a_year(prices: Prices) -> Hour:
 def merged_bytes(posts: float, days: float, partitioned: bool = True) -> float:
     """What one hour's merge reads: of each clean table the partitions that its new rows belong to, and the new rows."""
     new = posts / 24 * OBSERVATIONS_A_POST * RAW_POST * READINGS
-    return (new + sum(table.merged_bytes(posts, days, partitioned) for table in TABLES)) * MERGE_OVERHEAD
+    known = sum(table.merged_bytes(posts, days, partitioned) for table in TABLES)
+    return (new + MERGE_READS * known) * MERGE_OVERHEAD
 
 
 def _lake(setup: Setup, prices: Prices) -> Line:

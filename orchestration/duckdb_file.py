@@ -109,6 +109,11 @@ class DuckDBFile(Warehouse):
             except duckdb.Error as problem:
                 raise QueryError(f"The query failed: {problem}") from None
 
+    def columns(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, patience: float | None = None
+    ) -> list[str]:
+        return [name for name, *_ in self.query(f"describe {sql}", parameters, patience).rows]
+
     def tables(self, patience: float | None = None) -> dict[str, int]:
         with self.open(read_only=True, patience=patience) as connection:
             names = connection.execute(

@@ -40,8 +40,8 @@ STATE = (
 )  # fmt: skip
 """What of a clean row changes whenever anything of it does: comparing these columns alone costs a tenth of comparing
 texts."""
-HIDDEN = ("author_avatar", "author_profile", "avatar", "profile")
-"""What only a name's owner is known by: left empty where authors have pseudonyms."""
+HIDDEN = ("author_avatar", "author_profile", "avatar", "profile", "canonical_url")
+"""What only a name's owner is known by, or may bear the name: left empty where authors have pseudonyms."""
 COPIED_AT_ONCE = 1 << 30
 MEMORY = "2GB"  # what does not fit is sorted on the disk
 log = logging.getLogger(__name__)

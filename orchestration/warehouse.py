@@ -92,6 +92,12 @@ class Warehouse(ABC):
         list of one of these. Raises WarehouseError: a QueryError, or a WarehouseBusyError after `patience` seconds."""
 
     @abstractmethod
+    def columns(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, patience: float | None = None
+    ) -> Sequence[str]:
+        """The columns that a question would yield; it is not asked, and costs nothing. Raises as `query` does."""
+
+    @abstractmethod
     def tables(self, patience: float | None = None) -> Mapping[str, int]:
         """How many rows each table of `raw`, `clean` and `marts` has, by `schema.table`. Raises WarehouseError."""
 

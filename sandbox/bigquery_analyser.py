@@ -41,6 +41,8 @@ KINDS = {
 }  # fmt: skip
 PATH = re.compile(r"`([^`]+)`\.`([^`]+)`\.`([^`]+)`")
 SHORT = re.compile(r"(?<![\w`.'])(raw|staging|clean|marts)\.(\w+)")
+SEARCH = re.compile(r"\bsearch\((\([^()]*\)|\w+), (@\w+)\)")
+"""It does not know this one: what is looked through and for is checked, as a comparison."""
 PASSED = re.compile(r"(?i)^\s*(begin|commit|rollback)\s+transaction|^\s*(drop|alter)\s|^\s*create\s+schema")
 """What only names tables."""
 
@@ -60,14 +62,17 @@ class Analyser:
                     table = table.add_column(column, _type(kind))
                 catalogue = catalogue.add_table(table.build())
         functions = ZetaSQLBuiltinFunctionOptions(language_options=language)
-        self._service, self._options = ZetaSqlLocalService.get_instance(), AnalyzerOptions(language_options=language)
+        self._options = AnalyzerOptions(language_options=language, allow_undeclared_parameters=True)
+        self._service = ZetaSqlLocalService.get_instance()
         made = catalogue.with_builtin_functions(functions).build()
         self._catalogue = self._service.register_catalog(simple_catalog=made).registered_id
 
     def analyse(self, statement: str) -> None:
         """Raises with what is wrong with it."""
         self._service.analyze(
-            sql_statement=SHORT.sub(r"`\1.\2`", PATH.sub(r"`\1.\2.\3`", statement)),
+            sql_statement=SHORT.sub(
+                r"`\1.\2`", PATH.sub(r"`\1.\2.\3`", SEARCH.sub(r"(to_json_string(\1) = \2)", statement))
+            ),
             options=self._options,
             registered_catalog_id=self._catalogue,
         )

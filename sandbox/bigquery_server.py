@@ -43,12 +43,24 @@ if sys.version_info < (3, 13):
     importlib.machinery.SourceFileLoader.source_to_code = _source_to_code  # type: ignore[method-assign]
 
 from local_bigquery.catalog import metadata, tables  # noqa: E402
+from local_bigquery.engine import database  # noqa: E402
 from local_bigquery.engine.database import quote  # noqa: E402
 from local_bigquery.errors import BigQueryError  # noqa: E402
 from local_bigquery.jobs import load, query  # noqa: E402
 from local_bigquery.models import Table  # noqa: E402
 from local_bigquery.sql.rules import tables as rules  # noqa: E402
 from sqlglot import exp  # noqa: E402
+
+# -- storage -----------------------------------------------------------------------------------------------------------
+
+
+def attach(con: Any, project_id: str) -> None:
+    """Tables in memory, where this server has DuckLake in files: nobody here asks for what stood there before."""
+    con.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {quote(project_id)}")
+    database._attached.add(project_id)
+
+
+database._attach = attach
 
 # -- a table's name is a table's name --------------------------------------------------------------------------------
 

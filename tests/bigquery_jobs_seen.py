@@ -24,7 +24,7 @@ def scripts(client: bigquery.Client) -> list[str]:
     """All SQL that jobs were begun with, in their order; what only asks of the catalogue left out."""
     jobs = [job for job in client.list_jobs(all_users=True) if job.job_type == "query" and not job.parent_job_id]
     asked = [job.query for job in sorted(jobs, key=lambda job: job.created)]
-    return [sql for sql in asked if "INFORMATION_SCHEMA" not in sql and "@" not in sql.replace("@@", "")]
+    return [sql for sql in asked if "INFORMATION_SCHEMA" not in sql]
 
 
 def catalogue(client: bigquery.Client, asked: Sequence[str]) -> dict[str, list[tuple[str, str]]]:

@@ -24,6 +24,12 @@
     {%- endcall -%}
     {%- if existing is none -%}
         {%- call statement('empty') -%}{{ empty_table(target_relation, fresh) }}{%- endcall -%}
+        {%- if (config.get('meta') or {}).words -%}
+            {%- call statement('words') -%}
+                create search index if not exists {{ this.identifier }}_words
+                on {{ (target_relation | string).replace('`.`', '.') }} ({{ config.get('meta').words | join(', ') }})
+            {%- endcall -%}
+        {%- endif -%}
     {%- endif -%}
     {%- set columns = process_schema_changes(
         incremental_validate_on_schema_change(config.get('on_schema_change'), default='ignore'), fresh, target_relation
@@ -50,7 +56,7 @@
     {%- endif %}
     {%- set meta = config.get('meta') or {} %}
     {%- if meta.every %}
-    partition by timestamp_trunc({{ meta.partition }}, {{ meta.every }})
+    partition by {{ partitions(meta.partition, meta.every) }}
     {%- endif %}
     {{ cluster_by(config.get('cluster_by')) }}
     {{ bigquery_table_options(config, model, false) }}
@@ -58,6 +64,12 @@
     as (select * from {{ fresh }} limit 0)
     {%- endif %}
 {%- endmacro %}
+
+{# What a column is partitioned by: the hours, days or months of instants, the months of days, or whole numbers such as years. #}
+{% macro partitions(column, every) %}
+    {%- if every == 'number' -%}{{ return("range_bucket(" ~ column ~ ", generate_array(1970, 2200, 1))") }}{%- endif -%}
+    {{ return(("date_trunc(" if column == 'day' else "timestamp_trunc(") ~ column ~ ", " ~ every ~ ")") }}
+{% endmacro %}
 
 {# The first rows of a table, in as many statements as they have to be. #}
 {% macro get_incremental_first_rows_sql(arguments) -%}

@@ -125,7 +125,7 @@
    rows whose time another observation corrects. #}
 {% macro most_partitions() %}{{ return(adapter.dispatch('most_partitions', 'threadlake')()) }}{% endmacro %}
 {% macro duckdb__most_partitions() %}{{ return(none) }}{% endmacro %}
-{% macro bigquery__most_partitions() %}{{ return(3600) }}{% endmacro %}
+{% macro bigquery__most_partitions() %}{{ return(var('most_partitions', 3600)) }}{% endmacro %}
 
 {# Statements as one transaction: all of them, or none. #}
 {% macro together(statements) %}{{ return(adapter.dispatch('together', 'threadlake')(statements)) }}{% endmacro %}

@@ -29,7 +29,7 @@
     {%- if not is_incremental() -%}{{ return(false) }}{%- endif -%}
     {%- set built = load_relation(api.Relation.create(target.database, 'marts', 'marts_built')) -%}
     {%- if built is none -%}{{ return(false) }}{%- endif -%}
-    {%- set found = run_query("select settings from " ~ built) -%}
+    {%- set found = asked_once("select settings from " ~ built) -%}
     {{ return(found | length == 1 and found.columns[0].values()[0] == mart_settings()) }}
 {% endmacro %}
 
@@ -44,9 +44,15 @@
 {% endmacro %}
 
 {# How a mart says by what it follows changes; at its top, because dbt must see there what it may refer to. Rows that have
-   one of the new rows' `number` are replaced, too. #}
+   one of the new rows' `number` are replaced, too. What it follows is what it is partitioned by, so that making anew what
+   changed reads and writes the months or years of that. #}
 {% macro follows(what, number=none) -%}
-    {%- do config(meta={'changed': what, 'number': number}) -%}
+    {%- set partitions = {'days': ('day', 'month'), 'years': ('year', 'number'), 'observations': ('hour', 'month')} -%}
+    {%- set partition, every = partitions.get(what, (none, none)) -%}
+    {%- do config(
+        meta={'changed': what, 'number': number, 'partition': partition, 'every': every},
+        cluster_by=['key_number'] if what == 'threads' else ['platform', 'community'],
+    ) -%}
     {%- do ref('changed_days') -%}
     {%- do ref('changed_years' if what == 'years' else 'changed_hours') -%}
 {%- endmacro %}
@@ -59,13 +65,14 @@
 
 {% macro changed_rows(what, alias='known') -%}
     {%- if what == 'days' -%}
-        {{ alias }}.day in ({{ day_literals() }})
+        {{ alias }}.day in ({{ day_literals(days_changed()) }})
         and exists (
             select 1 from {{ ref('changed_days') }} as changed
             where {{ same_key('changed', alias, ['platform', 'instance', 'day']) }}
         )
     {%- elif what == 'years' -%}
-        exists (
+        {{ alias }}.year in ({{ years_changed() | join(', ') or 0 }})
+        and exists (
             select 1 from {{ ref('changed_years') }} as changed
             where {{ same_key('changed', alias, ['platform', 'instance', 'year']) }}
         )
@@ -90,11 +97,17 @@
     {%- set question -%}
         select distinct day, {{ day_text('day') }} as day_text from {{ changes }} order by 1
     {%- endset -%}
-    {{ return(run_query(question).columns[1].values() | list) }}
+    {{ return(asked_once(question).columns[1].values() | list) }}
 {% endmacro %}
 
-{% macro day_literals() -%}
-    {%- set days = days_changed() -%}
+{# The years that changed, in order. #}
+{% macro years_changed() %}
+    {%- set changes = ref('changed_years') -%}
+    {%- if not execute or load_relation(changes) is none -%}{{ return([]) }}{%- endif -%}
+    {{ return(asked_once("select distinct year from " ~ changes ~ " order by 1").columns[0].values() | map('int') | list) }}
+{% endmacro %}
+
+{% macro day_literals(days) -%}
     {%- for day in days %}date '{{ day }}'{{ ', ' if not loop.last }}{% endfor -%}
     {%- if not days %}date '0001-01-01'{% endif -%}
 {%- endmacro %}
@@ -107,7 +120,7 @@
         select distinct hour, {{ instant_text('hour') }} as hour_text
         from {{ changes }} where kind = '{{ kind }}' order by 1
     {%- endset -%}
-    {{ return(run_query(question).columns[1].values() | list) }}
+    {{ return(asked_once(question).columns[1].values() | list) }}
 {% endmacro %}
 
 {# The numbers of the threads that changed, as a subquery: their rows, their posts, and what were their posts before. #}
@@ -177,16 +190,17 @@
     {%- set target = arguments.target_relation -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
     {%- set number = config.get('meta').number -%}
-    {%- set doomed -%}
-        delete from {{ target }} as known
-        where
-            {{ in_changed() }}
-            {%- if number and only_changed() %}
-            or known.{{ number }} in (select fresh.{{ number }} from {{ arguments.temp_relation }} as fresh)
-            {%- endif %}
-    {%- endset -%}
-    {%- set made = "insert into " ~ target ~ " (" ~ columns ~ ") select " ~ columns ~ " from " ~ arguments.temp_relation -%}
-    {{ together([doomed, made]) }}
+    {%- set statements = ["delete from " ~ target ~ " as known where " ~ in_changed()] -%}
+    {%- if number and only_changed() -%}
+        {%- set fresh = arguments.temp_relation -%}
+        {%- set days = run_query("select distinct day, " ~ day_text('day') ~ " as day_text from " ~ fresh ~ " order by 1") -%}
+        {%- do statements.append(
+            "delete from " ~ target ~ " as known where known.day in (" ~ day_literals(days.columns[1].values()) ~ ") and known."
+            ~ number ~ " in (select fresh." ~ number ~ " from " ~ fresh ~ " as fresh)"
+        ) -%}
+    {%- endif -%}
+    {%- do statements.append("insert into " ~ target ~ " (" ~ columns ~ ") select " ~ columns ~ " from " ~ arguments.temp_relation) -%}
+    {{ together(statements) }}
 {%- endmacro %}
 
 {# -- what is counted ---------------------------------------------------------------------------------------------- #}

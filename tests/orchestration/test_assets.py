@@ -126,3 +126,18 @@ def test_a_failed_model_fails_the_run_and_says_why(
     failure = next(event for event in result.all_events if event.is_step_failure)
     assert "no_such_column" in str(failure.step_failure_data.error)
     assert broken.unmerged(None) == [hour(0)]  # nothing is taken for merged
+
+
+@pytest.mark.parametrize("most", [None, 4000])
+def test_a_backfill_of_everything_is_one_run(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, most: int | None
+) -> None:
+    """Dagster parts runs by policy: models that follow nothing would run before what others of them test is there."""
+    monkeypatch.setattr(DuckDBFile, "most_hours", most)
+    assets = [
+        one for one in build_defs(pipeline.settings, pipeline).assets or () if isinstance(one, dg.AssetsDefinition)
+    ]
+    hourly = [one for one in assets if isinstance(one.partitions_def, dg.HourlyPartitionsDefinition)]
+    assert len(hourly) > 2 and {one.backfill_policy for one in hourly} == {
+        dg.BackfillPolicy.multi_run(most) if most else dg.BackfillPolicy.single_run()
+    }

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +13,9 @@ import pytest
 from extractors.lake import Lake, Tracked
 from extractors.platform import Community, Entity, Parsed, Record, Source
 from extractors.store import Folder
+from orchestration.bigquery import BigQuery
 from orchestration.pipeline import Pipeline
-from orchestration.settings import Settings
+from orchestration.settings import BigQueryPlace, Settings
 from orchestration.warehouse import QueryError, WarehouseError
 from sandbox.bigquery import BigQueryServer
 from sandbox.bigquery_faults import HOST, BigQueryDoor
@@ -137,12 +139,16 @@ def test_columns_that_come_and_columns_that_change(pipeline: Pipeline) -> None:
             [Fault("429", times=2, untouched=True, **BEGIN_JOB)], id="too many requests", marks=pytest.mark.long
         ),
         pytest.param([Fault("reset", times=3, method="GET")], id="reset while waiting", marks=pytest.mark.long),
+        pytest.param([Fault("slow", times=1, seconds=4, **BEGIN_JOB)], id="timeout", marks=pytest.mark.long),
     ],
 )
 def test_lost_answers_load_nothing_twice(
-    pipeline: Pipeline, door: tuple[Sandbox, BigQueryDoor], faults: list[Fault]
+    pipeline: Pipeline, door: tuple[Sandbox, BigQueryDoor], faults: list[Fault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for fault in faults:
+        if fault.kind == "slow":  # the work is done, the answer comes when nobody waits for it any more
+            for module in ("bigquery", "bigquery_jobs", "bigquery_load"):
+                monkeypatch.setattr(f"orchestration.{module}.REQUEST", 2.0)
         door[0].faults.add(fault)
     pipeline.load(HOURS[:2])
     assert all(told["struck"] for told in door[0].faults.describe())
@@ -168,6 +174,40 @@ def test_jobs_that_end_in_an_error(pipeline: Pipeline, door: tuple[Sandbox, BigQ
     with pytest.raises(WarehouseError, match="did not deserve"):
         pipeline.load(HOURS[:2])
     assert pipeline.warehouse.query(COUNTS).rows == [(HOURS[0], 3), (HOURS[1], 3)]
+
+
+def test_what_is_merged_makes_room(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crawl(pipeline, HOURS[2:4])
+    pipeline.load(HOURS[:2])
+    monkeypatch.setattr("orchestration.bigquery.FEW_HOURS", 0)
+    monkeypatch.setattr("orchestration.bigquery.MOST_PARTITIONS", 3)
+    with pytest.raises(WarehouseError, match=r"2 more hours do not fit.*catch-up"):
+        pipeline.load(HOURS[2:4])
+    assert pipeline.warehouse.query(COUNTS).rows == [(HOURS[0], 3), (HOURS[1], 3)]
+    with pipeline.warehouse.jobs("test") as jobs:  # type: ignore[attr-defined]
+        merged = f"select * from raw.observations where hour = timestamp '{HOURS[0]:%Y-%m-%d %H:%M:%S}'"
+        jobs.sql(f"create table clean.observations as {merged}", f"test-room-{tmp_path.name}")
+    monkeypatch.setattr(pipeline.warehouse, "_drop", _dropping(pipeline))
+    pipeline.load(HOURS[2:4])
+    assert pipeline.warehouse.query(COUNTS).rows == [(HOURS[1], 3), (HOURS[2], 3), (HOURS[3], 3)]
+
+
+def _dropping(pipeline: Pipeline) -> Any:
+    """As if all was loaded a while ago: the lake's clock and the system's are the same here."""
+    drop = pipeline.warehouse._drop  # type: ignore[attr-defined]
+    return lambda jobs, platforms, now: drop(jobs, platforms, now + timedelta(minutes=1))
+
+
+def test_tables_have_the_customers_key(pipeline: Pipeline) -> None:
+    key = "projects/p/locations/us/keyRings/r/cryptoKeys/k"
+    place = replace(pipeline.settings.warehouse, key=key)  # type: ignore[type-var]
+    assert isinstance(place, BigQueryPlace)
+    pipeline.__dict__["warehouse"] = BigQuery(place, pipeline.settings.home)
+    pipeline.load(HOURS[:1])
+    with pipeline.warehouse.jobs("test") as jobs:  # type: ignore[attr-defined]
+        for name in ("raw", "staging", "clean", "marts"):
+            kept = jobs.client.get_dataset(name).default_encryption_configuration
+            assert kept is not None and kept.kms_key_name == key, name
 
 
 def test_a_lake_elsewhere_is_refused(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 {{ config(
-    meta={'rows': 'new_posts', 'partition': 'created_hour', 'side': 'any', 'every': 'month'},
+    meta={'rows': 'new_posts', 'partition': 'created_hour', 'side': 'any', 'every': 'day'},
     require_partition_filter=true,
     cluster_by=['platform', 'community', 'key_number'],
 ) }}

@@ -1,5 +1,5 @@
 {{ config(
-    meta={'rows': 'new_threads', 'partition': 'created_hour', 'side': 'recent', 'every': 'hour'},
+    meta={'rows': 'new_threads', 'partition': 'created_hour', 'side': 'recent', 'every': 'hour', 'words': ['title']},
     require_partition_filter=true,
     cluster_by=['platform', 'community', 'key_number'],
 ) }}

@@ -1,5 +1,5 @@
 {{ config(
-    meta={'rows': 'new_threads', 'partition': 'created_hour', 'side': 'history', 'every': 'month'},
+    meta={'rows': 'new_threads', 'partition': 'created_hour', 'side': 'history', 'every': 'month', 'words': ['title']},
     require_partition_filter=true,
     cluster_by=['platform', 'community', 'key_number'],
 ) }}

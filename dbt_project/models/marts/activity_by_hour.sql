@@ -2,7 +2,7 @@
 
 with
 
-posts as (
+written as (
 
     select known.*, {{ local_hour('known.created_at') }} as hour, {{ local_hour_of_day('known.created_at') }} as hour_of_day
     from {{ posts_by_days([
@@ -13,23 +13,23 @@ posts as (
 )
 
 select
-    posts.platform,
-    posts.instance,
-    posts.community,
+    written.platform,
+    written.instance,
+    written.community,
 
-    {{ set_of('posts.author_id') }} as author_ids,
+    {{ set_of('written.author_id') }} as author_ids,
 
-    {{ sums_of_posts('posts') }},
-    count(case when posts.author_id is null then 1 end) as anonymous_posts,
-    count(distinct posts.author_id) as authors,
-    posts.hour_of_day,
-    {{ weekday_of('posts.day') }} as weekday,
-    posts.year,
+    {{ sums_of_posts('written') }},
+    count(case when written.author_id is null then 1 end) as anonymous_posts,
+    count(distinct written.author_id) as authors,
+    written.hour_of_day,
+    {{ weekday_of('written.day') }} as weekday,
+    written.year,
 
-    posts.day,
-    posts.hour,
-    min(posts.created_at) as first_post_at,
-    max(posts.created_at) as last_post_at
-from posts
+    written.day,
+    written.hour,
+    min(written.created_at) as first_post_at,
+    max(written.created_at) as last_post_at
+from written
 group by
-    posts.platform, posts.instance, posts.community, posts.hour, posts.hour_of_day, posts.day, posts.year
+    written.platform, written.instance, written.community, written.hour, written.hour_of_day, written.day, written.year

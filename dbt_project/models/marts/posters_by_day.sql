@@ -1,20 +1,20 @@
 {{ follows('days') }}
 
 select
-    posts.platform,
-    posts.instance,
-    posts.community,
-    posts.author_id,
+    written.platform,
+    written.instance,
+    written.community,
+    written.author_id,
 
-    {{ sums_of_posts('posts') }},
-    posts.year,
+    {{ sums_of_posts('written') }},
+    written.year,
 
-    posts.day,
-    min(posts.created_at) as first_post_at,
-    max(posts.created_at) as last_post_at
+    written.day,
+    min(written.created_at) as first_post_at,
+    max(written.created_at) as last_post_at
 from {{ posts_by_days([
     'platform', 'instance', 'community', 'author_id', 'text', 'is_opening', 'version_count', 'created_at', 'edited_at',
     'deleted_at',
-]) }} as posts
-where posts.author_id is not null
-group by posts.platform, posts.instance, posts.community, posts.author_id, posts.day, posts.year
+]) }} as written
+where written.author_id is not null
+group by written.platform, written.instance, written.community, written.author_id, written.day, written.year

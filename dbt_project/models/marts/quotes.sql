@@ -73,6 +73,7 @@ once as (
 
     select *
     from quoted_posts
+    where true
     qualify row_number() over (partition by platform, instance, name order by created_at, post_id) = 1
 
 )
