@@ -255,6 +255,7 @@ def test_both_give_the_same(both: Both) -> None:
     assert refused(connect(both.server)) == []
 
 
+@pytest.mark.long
 def test_both_forget_an_author_and_give_the_same(both: Both) -> None:
     hours, now = [START - HOUR * (3 - i) for i in range(3)], START + timedelta(minutes=5)
     both.crawl(hours, now)
