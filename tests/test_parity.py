@@ -301,7 +301,7 @@ def test_both_give_the_same_for_years(both: Both) -> None:
     assert not purged or purged[0][1] == purged[1][1]
     rows = both.same()
     with both.cloud.warehouse.jobs("test") as jobs:  # type: ignore[attr-defined]
-        for dataset in ("raw", "staging", "clean"):
+        for dataset in ("raw", "staging", "clean", "marts"):
             jobs.client.delete_dataset(dataset, delete_contents=True)
     Path(both.local.warehouse.name).unlink()
     both.merge(hours, years, "build")
