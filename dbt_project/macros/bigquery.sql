@@ -65,12 +65,6 @@
     {%- endif %}
 {%- endmacro %}
 
-{# What a column is partitioned by: the hours, days or months of instants, the months of days, or whole numbers such as years. #}
-{% macro partitions(column, every) %}
-    {%- if every == 'number' -%}{{ return("range_bucket(" ~ column ~ ", generate_array(1970, 2200, 1))") }}{%- endif -%}
-    {{ return(("date_trunc(" if column == 'day' else "timestamp_trunc(") ~ column ~ ", " ~ every ~ ")") }}
-{% endmacro %}
-
 {# The first rows of a table, in as many statements as they have to be. #}
 {% macro get_incremental_first_rows_sql(arguments) -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}

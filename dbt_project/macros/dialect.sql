@@ -249,3 +249,9 @@
     {{ return("regexp_replace(" ~ text ~ ", " ~ pattern(regex) ~ ", ' ', 'g')") }}
 {% endmacro %}
 {% macro bigquery__without_matches(text, regex) %}{{ return("regexp_replace(" ~ text ~ ", " ~ pattern(regex) ~ ", ' ')") }}{% endmacro %}
+
+{# What a column of BigQuery is partitioned by: the hours, days or months of instants, the months of days, or whole numbers such as years. #}
+{% macro partitions(column, every) %}
+    {%- if every == 'number' -%}{{ return("range_bucket(" ~ column ~ ", generate_array(1970, 2200, 1))") }}{%- endif -%}
+    {{ return(("date_trunc(" if column == 'day' else "timestamp_trunc(") ~ column ~ ", " ~ every ~ ")") }}
+{% endmacro %}
