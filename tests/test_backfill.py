@@ -19,7 +19,7 @@ BOOKKEEPING = {  # when and by which run something was read, which differs by in
     "run_id", "observed_at", "first_seen_at", "last_seen_at", "merged_at", "gone_at", "deleted_at", "edited_at",
     "snapshot_hour",
 }  # fmt: skip
-HOURS = 6
+HOURS = 4
 TABLES = ("posts", "posts_history", "threads", "threads_history", "post_versions", "thread_snapshots")
 COUNTERS = {"payload", "reply_count", "view_count", "score", "last_activity_at"}  # they move between two readings
 LISTED = {"tags", "source", "content_hash", "is_closed", "is_pinned", "is_archived"}
@@ -81,7 +81,7 @@ def test_a_range_equals_hour_by_hour(tmp_path: Path, build: Build) -> None:
     with Sandbox(world, now=START + timedelta(minutes=5), clock_file=tmp_path / "clock") as sandbox:
         one = build("range", sandbox.url, ranges(first, HOURS, HOURS))
         each = build("hours", sandbox.url, ranges(first, HOURS, 1))
-    same(one, each, posts=100)
+    same(one, each, posts=60)
 
 
 @pytest.mark.long

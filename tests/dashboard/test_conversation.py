@@ -94,7 +94,10 @@ def test_pieces_come_from_the_text(said: str, wanted: str) -> None:
 
 @given(
     st.lists(
-        st.one_of(st.none(), st.integers(), st.text(st.characters(exclude_characters="\0")), st.datetimes()), min_size=1
+        st.one_of(
+            st.none(), st.integers(), st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.datetimes()
+        ),
+        min_size=1,
     )
 )
 def test_the_word_for_the_next_page_says_where_it_begins(values: list[Any]) -> None:

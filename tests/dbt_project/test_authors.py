@@ -50,7 +50,7 @@ def expected(rows: list[dict[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_authors_are_the_same_in_whatever_order_hours_come(warehouse: Warehouse, seed: int) -> None:
     rows = observations(seed)
     hours = sorted({row["hour"][:13] for row in rows})
