@@ -48,11 +48,11 @@ def files(record: Record) -> list[str]:
 
 def redact(entity: Entity, record: Record, those: "Those", opened: bool) -> Record:
     """See `Platform.redact`. Whoever is mentioned, answered or forwarded stands in the message as an object."""
+    found = {name: _left(value, those) for name, value in record.items()}
     if entity == "threads":
         if opened or those.author(record.get("owner_id")):
-            return {n: None if n in ("name", "topic", "owner_id") else _left(v, those) for n, v in record.items()}
-        return {name: _left(value, those) for name, value in record.items()}
-    found = {name: _left(value, those) for name, value in record.items()}
+            found |= {name: None for name in ("name", "topic", "owner_id") if name in found}
+        return found
     for user in record.get("mentions") or ():
         if _is_theirs(user, those) and found.get("content"):  # an export writes the name where the API has the id
             for name in filter(None, (user.get("nickname"), user.get("name"))):

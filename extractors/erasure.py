@@ -282,6 +282,14 @@ class Traces:
     def dumps(self) -> bytes:
         return orjson.dumps({name: sorted(v) if isinstance(v, set) else v for name, v in vars(self).items()})
 
+    def clean(self) -> dict[str, set[str]]:
+        """What of the clean tables is made anew or goes, by the column that names it (`warehouse.CLEAN_KEYS`)."""
+        return {
+            "post_id": self.posts | self.touched_posts,
+            "thread_id": self.threads | self.touched_threads,
+            "author_id": {self.author or "", *self.writers},
+        }
+
     def add(self, data: bytes) -> None:
         """What an erasure that was killed had found."""
         for name, value in orjson.loads(data).items():

@@ -256,7 +256,7 @@ class BigQuery(Warehouse):
     def forget(self, platform: str, traces: Traces) -> int:
         here = "platform = @platform and instance = @instance"
         told = [parameter("platform", platform), parameter("instance", traces.instance)]
-        posts, threads = traces.posts | traces.touched_posts, traces.threads | traces.touched_threads
+        doomed = traces.clean()
         with self._alone(), self.jobs("purge") as jobs:
             if not self._has(jobs, "clean", "observations"):
                 return 0
@@ -266,14 +266,13 @@ class BigQuery(Warehouse):
             }
             if traces.author is not None:  # what the lake does not have any more, the clean tables may have
                 mine = [*told, parameter("author", traces.author)]
-                for name, key, found in (("posts", "post_id", posts), ("threads", "thread_id", threads)):
+                for name, key in (("posts", "post_id"), ("threads", "thread_id")):
                     for table in {name, f"{name}_history"} & tables.keys():
                         question = (
                             f"select {key} from clean.{table} where created_hour >= {instant(PAST)} and {here} "
                             "and author_id = @author"
                         )
-                        found.update(id for (id,) in _answer(jobs.sql(question, _once("purge"), mine)).rows)
-            doomed = {"post_id": posts, "thread_id": threads, "author_id": {traces.author or "", *traces.writers}}
+                        doomed[key].update(id for (id,) in _answer(jobs.sql(question, _once("purge"), mine)).rows)
             deleted = 0
             for key, names in CLEAN_KEYS.items():
                 some = [*told, parameter("ids", sorted(doomed[key]) or [""])]

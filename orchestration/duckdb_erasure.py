@@ -16,16 +16,15 @@ MINE = "platform = $platform and instance = $instance"
 def forget(connection: "duckdb.DuckDBPyConnection", platform: str, traces: Traces) -> int:
     """See `Warehouse.forget`; the caller's transaction."""
     here: dict[str, Any] = {"platform": platform, "instance": traces.instance}
-    posts, threads = traces.posts | traces.touched_posts, traces.threads | traces.touched_threads
+    doomed = traces.clean()
     tables = {name for names in CLEAN_KEYS.values() for name in names if exists(connection, "clean", name)}
     if traces.author is not None:  # what the lake does not have any more, the clean tables may have
-        for name, key, found in (("posts", "post_id", posts), ("threads", "thread_id", threads)):
+        for name, key in (("posts", "post_id"), ("threads", "thread_id")):
             for table in (name, f"{name}_history"):
                 if table in tables:
                     said = f"select {key} from clean.{table} where {MINE} and author_id = $author"
                     rows = connection.execute(said, here | {"author": traces.author}).fetchall()
-                    found.update(id for (id,) in rows)
-    doomed = {"post_id": posts, "thread_id": threads, "author_id": {traces.author or "", *traces.writers}}
+                    doomed[key].update(id for (id,) in rows)
     deleted = 0
     for key, names in CLEAN_KEYS.items():
         told = here | {"ids": sorted(doomed[key])}

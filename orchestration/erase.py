@@ -27,7 +27,6 @@ from orchestration.settings import BigQueryPlace
 
 log = logging.getLogger(__name__)
 IDS = "(?:quoted_)?author_id|creator_id|user_id|owner_id|trip"
-AROUND = (r"(?:^|[^\pL\pN_])", r"(?:$|[^\pL\pN_])")
 SHORTEST = 3
 """Letters: shorter names stand in too many words."""
 AT_ONCE = 500  # expressions of one scan of a table
@@ -172,8 +171,7 @@ def _from_warehouse(pipeline: Pipeline, work: Sequence[Work]) -> None:
 def scan(pipeline: Pipeline, work: Work) -> Iterator[str]:
     """Where anything is left, in words: each place that shows the author's id, a name, or a text."""
     platform, those, traces = work.platform, work.those, work.traces
-    names = [AROUND[0] + re.escape(name) + AROUND[1] for name in traces.names if len(name) >= SHORTEST]
-    named = re.compile("|".join(names).replace(r"\pL\pN_", r"\w") or "(?!)")
+    named = re.compile("|".join(_named(traces, r"\w")) or "(?!)")
     rows = words = 0
     for commit in pipeline.lake.commits(platform.name):
         for entity, table in pipeline.lake.tables(commit):
@@ -210,15 +208,19 @@ def _published(pipeline: Pipeline, platform: Platform, traces: Traces, some: Seq
 
 def patterns(traces: Traces) -> list[str]:
     """What a row of a warehouse shows that has something of them: regular expressions of RE2 over its JSON."""
-    before, after = AROUND
-    names = [name for name in sorted(traces.names) if len(name) >= SHORTEST]
-    found = [before + re.escape(name) + after for name in names]
+    found = _named(traces, r"\pL\pN_")
     found += [rf'post_id"\s*:\s*"{re.escape(post)}"' for post in sorted(traces.posts)]
     if traces.author is not None:
         id = re.escape(traces.author)
         found.append(rf'(?:{IDS})\\*"\s*:\s*\\*"?{id}\\*"?[,}}\]]')
         found.append(rf'author_ids"\s*:\s*\[[^\]]*"{id}"')
     return found
+
+
+def _named(traces: Traces, letters: str) -> list[str]:
+    """A regular expression for each name that stands alone; `letters`: what words are made of, in its dialect."""
+    names = [re.escape(name) for name in sorted(traces.names) if len(name) >= SHORTEST]
+    return [f"(?:^|[^{letters}]){name}(?:$|[^{letters}])" for name in names]
 
 
 def _says(row: Record, named: re.Pattern[str], traces: Traces) -> bool:

@@ -18,10 +18,8 @@ from typing import Any
 from sandbox.discord import TOKEN
 
 PARTITION = "%Y-%m-%d-%H:%M"
-STARTING, RUNNING = (
-    120.0,
-    900.0,
-)  # seconds that a start and a run may take; on the stand-in for BigQuery an hour takes 150
+STARTING, RUNNING = 120.0, 900.0
+"""Seconds that a start and a run may take; on the stand-in for BigQuery an hour takes 150."""
 REPOSITORY = "repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } }"
 ASSETS = "{ assetNodes { assetKey { path } partitionDefinition { name } isPartitioned } }"
 BACKFILL = """
