@@ -236,9 +236,9 @@ class BigQuery(Warehouse):
             return rows, authors
 
     def _delete(self, jobs: Jobs, table: bigquery.Table, where: str, told: Sequence[Any]) -> int:
-        """Delete rows, in no more partitions at once than a statement may write."""
+        """Delete rows, in no more partitions at once than a statement may write; those of marts are few."""
         name, parts = f"{table.dataset_id}.{table.table_id}", ["true"]
-        if table.time_partitioning is not None:
+        if table.require_partition_filter:
             column, unit = table.time_partitioning.field, table.time_partitioning.type_
             begin = f"timestamp_trunc({column}, {unit})"
             question = f"select distinct {begin} from {name} where {column} >= {instant(PAST)} and {where} order by 1"
@@ -304,7 +304,7 @@ class BigQuery(Warehouse):
                     table = jobs.client.get_table(f"{dataset}.{name}", retry=RETRY, timeout=REQUEST)
                     columns = {column.name for column in table.schema}
                     where = [f"{name} = @{name}" for name in told if name in columns]
-                    if table.time_partitioning is not None:
+                    if table.require_partition_filter:
                         where.append(f"{table.time_partitioning.field} >= {instant(PAST)}")
                     where.append("regexp_contains(to_json_string(one), @pattern)")
                     asked = [parameter(name, value) for name, value in told.items() if name in columns]

@@ -277,6 +277,8 @@ def test_both_forget_an_author_and_give_the_same(both: Both) -> None:
     for warehouse in (here, there):
         assert warehouse.showing(name, instance, sought) == {}
         assert warehouse.forget(name, Traces(instance, author)) == 0
+    purged = here.purge(COMMUNITIES[0], {})
+    assert there.purge(COMMUNITIES[0], {}) == purged and purged[0] > 0
     assert refused(connect(both.server)) == []
 
 
