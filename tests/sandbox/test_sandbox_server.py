@@ -73,7 +73,7 @@ def test_unknown_hosts_and_head(client: Client, sandbox: Sandbox) -> None:
 
 
 def test_latency_does_not_make_others_wait(world: World) -> None:
-    with Sandbox(world, now=START, latency=0.2) as sandbox:
+    with Sandbox(world, now=START, latency=0.5) as sandbox:
         address = f"{sandbox.url}/a.4cdn.org/boards.json"
         requests.get(address, timeout=5)
         threads = [threading.Thread(target=requests.get, args=(address,), kwargs={"timeout": 5}) for _ in range(8)]
@@ -82,7 +82,7 @@ def test_latency_does_not_make_others_wait(world: World) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert 0.2 <= time.monotonic() - started < 1.2
+        assert 0.5 <= time.monotonic() - started < 3, "one after another takes 4"
 
 
 def test_given_sites_replace_those_of_the_world(world: World) -> None:
