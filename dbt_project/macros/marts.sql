@@ -271,6 +271,18 @@
     date '{{ (local - modules.datetime.timedelta(days=before)).strftime('%Y-%m-%d') }}'
 {%- endmacro %}
 
+{# Posts of the last seven days and of the seven before, by community and `name`, from what counts posts by day. #}
+{% macro posts_of_two_weeks(counts, name=[]) -%}
+    {%- set key = (['platform', 'instance', 'community'] + name) | join(', ') -%}
+    select
+        {{ key }},
+        {{ total("case when day >= " ~ day_before(6) ~ " then posts else 0 end") }} as posts,
+        {{ total("case when day < " ~ day_before(6) ~ " then posts else 0 end") }} as posts_before
+    from {{ counts }}
+    where day between {{ day_before(13) }} and {{ day_before(0) }}
+    group by {{ key }}
+{%- endmacro %}
+
 {# Rows with `posts` of the last seven days and `posts_before` of the seven before, by community and `name`, with a score and a
    rank. The score is the posts times the logarithm of how much larger their share of the community's posts has become, what
    was never there before taken as half a post: a word that doubled in 100 posts counts more than one that is new in 5. Shares
@@ -291,13 +303,7 @@
             ), 6) as score
         from {{ rows }} as counted
         inner join (
-            select
-                {{ community | join(', ') }},
-                {{ total("case when day >= " ~ day_before(6) ~ " then posts else 0 end") }} as posts,
-                {{ total("case when day < " ~ day_before(6) ~ " then posts else 0 end") }} as posts_before
-            from {{ ref('activity_by_day') }}
-            where day between {{ day_before(13) }} and {{ day_before(0) }}
-            group by {{ community | join(', ') }}
+            {{ posts_of_two_weeks(ref('activity_by_day')) }}
         ) as totals
             on {{ same_key('totals', 'counted', community) }}
         where counted.posts >= {{ var('trending_posts') }}

@@ -4,13 +4,7 @@ with
 
 threads as (
 
-    select
-        platform, instance, community, thread_id,
-        {{ total("case when day >= " ~ day_before(6) ~ " then posts else 0 end") }} as posts,
-        {{ total("case when day < " ~ day_before(6) ~ " then posts else 0 end") }} as posts_before
-    from {{ ref('thread_days') }}
-    where day between {{ day_before(13) }} and {{ day_before(0) }}
-    group by platform, instance, community, thread_id
+    {{ posts_of_two_weeks(ref('thread_days'), ['thread_id']) }}
 
 ),
 

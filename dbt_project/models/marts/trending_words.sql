@@ -4,13 +4,7 @@ with
 
 words as (
 
-    select
-        platform, instance, community, word,
-        {{ total("case when day >= " ~ day_before(6) ~ " then posts else 0 end") }} as posts,
-        {{ total("case when day < " ~ day_before(6) ~ " then posts else 0 end") }} as posts_before
-    from {{ ref('words_by_hour') }}
-    where day between {{ day_before(13) }} and {{ day_before(0) }}
-    group by platform, instance, community, word
+    {{ posts_of_two_weeks(ref('words_by_hour'), ['word']) }}
 
 ),
 
