@@ -12,7 +12,7 @@ A file that no commit names is not there. A commit that another supersedes is no
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from extractors.erasure import Erased, bury, erased
-from extractors.platform import HOUR, Community, Entity, Platform, State
+from extractors.platform import HOUR, Community, Entity, Platform, State, windows
 from extractors.records import ENTITIES
 from extractors.store import LAST, Store
 from extractors.usage import Usage
@@ -38,6 +38,8 @@ HOUR_FORMAT = "%Y-%m-%dT%H"
 REWRITTEN = ".rewritten-"
 STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 LOCAL_BYTES = 2**28
+ACROSS = timedelta(days=20)
+"""Of hours that nobody asked for, a listing takes so many along before it is cheaper to begin another."""
 
 
 @dataclass(frozen=True)
@@ -165,26 +167,27 @@ class Lake:
     ) -> list[Commit]:
         """What is committed of the hours in `[start, end)`, by hour and time; superseded commits are left out. `runs`:
         how the ids of their runs begin."""
-        names = self.store.list(
-            f"{platform}/commits/",
-            f"hour={start:{HOUR_FORMAT}}" if start else "",
-            f"hour={end:{HOUR_FORMAT}}" if end else LAST,
+        first = f"hour={start:{HOUR_FORMAT}}" if start else ""
+        last = f"hour={end:{HOUR_FORMAT}}" if end else LAST
+        return self._read(
+            lambda: (name for name in self.store.list(f"{platform}/commits/", first, last) if f"Z-{runs}" in name)
         )
+
+    def _read(self, names: Callable[[], Iterator[str]]) -> list[Commit]:
         found = []
-        for _, data in self.store.read_all(name for name in names if f"Z-{runs}" in name):
+        for _, data in self.store.read_all(names()):
             if data is None:  # superseded and deleted since the listing: its successor is listed next time
-                return self.commits(platform, start, end, runs)
+                return self._read(names)
             found.append(Commit.loads(data))
         hidden = {commit.supersedes for commit in found}
         return [commit for commit in found if commit.name not in hidden]
 
-    def loadable(self, platform: str, start: datetime, end: datetime) -> list[Commit]:
-        """What is committed of the hours in `[start, end)`, without the files that are not there any more: a bucket's
+    def loadable(self, platform: str, hours: Collection[datetime]) -> list[Commit]:
+        """What is committed of these hours, by hour and time, without the files that are not there any more: a bucket's
         rule may delete rows after some time, while their commits stay."""
         for look in (1, 2):  # a rewrite deletes files, too, but then the next look finds its successor
-            commits = self.commits(platform, start, end)
-            first, last = f"hour={start:{HOUR_FORMAT}}", f"hour={end:{HOUR_FORMAT}}"
-            there = {name for entity in ENTITIES for name in self.store.list(f"{platform}/{entity}/", first, last)}
+            commits = self._read(lambda: self._listed(f"{platform}/commits/", hours))
+            there = {name for entity in ENTITIES for name in self._listed(f"{platform}/{entity}/", hours)}
             found = [
                 replace(commit, files={entity: file for entity, file in commit.files.items() if file.name in there})
                 for commit in commits
@@ -196,9 +199,17 @@ class Lake:
                 log.warning(
                     "%s: %d files of the hours %s to %s are not in the lake any more, though commits name them: a rule"
                     " of the bucket deleted them, or somebody did; what is left is loaded.",
-                    platform, missing, first, last,
+                    platform, missing, min(hours), max(hours),
                 )  # fmt: skip
         return found
+
+    def _listed(self, folder: str, hours: Collection[datetime]) -> Iterator[str]:
+        """What lies in the folders of these hours. What is between them is listed, too, where a listing's page would
+        hold it: a quiet forum's past is thousands of single hours."""
+        wanted = {f"{folder}hour={hour:{HOUR_FORMAT}}" for hour in hours}
+        for window in reversed(windows(hours, ACROSS)):
+            first, last = f"hour={window.start:{HOUR_FORMAT}}", f"hour={window.end:{HOUR_FORMAT}}"
+            yield from (name for name in self.store.list(folder, first, last) if name.rpartition("/")[0] in wanted)
 
     def state(self, platform: str, community: Community) -> State | None:
         """The latest committed state of a community whose platform remembers it as a whole."""

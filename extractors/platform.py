@@ -6,7 +6,7 @@ clock, no environment, no lake and no orchestrator, and touches no network befor
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -61,11 +61,12 @@ class Window:
         return self.start <= moment < self.end
 
 
-def windows(hours: list[datetime]) -> list[Window]:
-    """The fewest windows that cover exactly `hours`, newest first."""
+def windows(hours: Iterable[datetime], across: timedelta = timedelta(0)) -> list[Window]:
+    """The fewest windows that cover exactly `hours`, newest first; or more than them, where a gap is no longer than
+    `across`."""
     found: list[Window] = []
     for hour in sorted(set(hours), reverse=True):
-        if found and found[-1].start == hour + HOUR:
+        if found and found[-1].start <= hour + HOUR + across:
             found[-1] = Window(hour, found[-1].end)
         else:
             found.append(Window.hour(hour))

@@ -34,7 +34,6 @@ from orchestration.warehouse import (
     QueryError,
     Warehouse,
     WarehouseError,
-    committed,
     locked,
 )
 
@@ -176,7 +175,7 @@ class BigQuery(Warehouse):
             self._make_room(jobs, platforms, hours, now)
             for start in range(0, len(hours), MOST_HOURS):
                 some = hours[start : start + MOST_HOURS]
-                commits = {platform.name: committed(lake, platform.name, some) for platform in platforms}
+                commits = {platform.name: lake.loadable(platform.name, some) for platform in platforms}
                 loaded = loaded + Load(jobs, some, now).run(lake, platforms, commits)
         return loaded
 

@@ -25,7 +25,6 @@ from orchestration.warehouse import (
     Warehouse,
     WarehouseBusyError,
     WarehouseError,
-    committed,
     locked,
 )
 
@@ -137,7 +136,7 @@ class DuckDBFile(Warehouse):
             import duckdb
 
             for attempt in (1, 2):
-                commits = {platform.name: committed(lake, platform.name, hours) for platform in platforms}
+                commits = {platform.name: lake.loadable(platform.name, hours) for platform in platforms}
                 try:
                     connection.begin()
                     loaded = replace_partitions(connection, lake, platforms, commits, hours, now)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from extractors.discord import Discord
 from extractors.imports import RUN
 from extractors.lake import Commit, Lake
-from extractors.platform import Entity, Platform, windows
+from extractors.platform import Entity, Platform
 
 if TYPE_CHECKING:
     from extractors.erasure import Traces
@@ -187,11 +187,6 @@ def warehouse_of(settings: "Settings") -> Warehouse:
     from orchestration.bigquery import BigQuery  # Google's libraries: 1 s, which nobody else need pay
 
     return BigQuery(settings.warehouse, settings.home)
-
-
-def committed(lake: Lake, platform: str, hours: Iterable[datetime]) -> list[Commit]:
-    """What is committed of these hours, in as few listings as they have gaps."""
-    return [commit for window in windows(list(hours)) for commit in lake.loadable(platform, window.start, window.end)]
 
 
 def rows_by_hour(commits: Iterable[Commit], entity: Entity) -> dict[datetime, int]:

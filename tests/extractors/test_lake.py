@@ -1,5 +1,6 @@
 """The lake: what is visible when, whatever is killed where."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from extractors.fourchan import Fourchan
 from extractors.lake import Commit, Lake, Receipt, Tracked
 from extractors.platform import HOUR, Community, Row
 from extractors.records import parse_again, table
-from extractors.store import Exists, Folder, Store, StoreError
+from extractors.store import LAST, Exists, Folder, Store, StoreError
 from sandbox.server import Sandbox
 from tests.stores import Watched, gcs
 
@@ -129,13 +130,30 @@ def test_rows_that_a_rule_of_the_bucket_deleted_are_left_out_and_their_commits_s
     lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
     old, new = commit(lake, 1, state=1), commit(lake, 2, hour=NOON + HOUR)
-    assert lake.loadable("fourchan", NOON, NOON + 2 * HOUR) == [old, new] and not caplog.messages
+    assert lake.loadable("fourchan", [NOON, NOON + HOUR]) == [old, new] and not caplog.messages
     lake.store.delete(old.files["posts"].name)
-    assert lake.loadable("fourchan", NOON, NOON + 2 * HOUR) == [replace(old, files={}), new]
+    assert lake.loadable("fourchan", [NOON, NOON + HOUR]) == [replace(old, files={}), new]
     assert "1 files of the hours" in caplog.text
     assert lake.commits("fourchan") == [old, new] and lake.state("fourchan", PO) is not None
     assert lake.rewrite(old, lambda entity, some: some) is None, "as if it had no rows"
     assert [done for _, done in lake.purge("fourchan", PO.key)] == [None, None]
+
+
+def test_single_hours_of_years_are_loaded_in_few_listings_and_nothing_between_them(lake: Lake) -> None:
+    hours = [NOON + n * 50 * HOUR for n in range(40)] + [NOON + n * 1000 * HOUR for n in range(20, 23)]
+    wanted = [commit(lake, n, hour=hour) for n, hour in enumerate(hours)]
+    commit(lake, 99, hour=NOON + HOUR)  # between two of them
+    listed, read = [], []
+
+    class Counted(Watched):
+        def list(self, prefix: str, start: str = "", end: str = LAST) -> Iterator[str]:
+            listed.append(prefix)
+            return self._store.list(prefix, start, end)
+
+    counted = Lake(Counted(lake.store, lambda what, name: read.append(name) if what == "read" else None))
+    assert counted.loadable("fourchan", hours) == wanted
+    assert listed.count("fourchan/commits/") == 4 and len(read) == len(wanted)
+    assert lake.loadable("fourchan", []) == []
 
 
 def test_what_is_loadable_bears_a_rewrite_beside_it(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
@@ -153,7 +171,7 @@ def test_what_is_loadable_bears_a_rewrite_beside_it(lake: Lake, caplog: pytest.L
             self._told("read", name)
             return data
 
-    (found,) = Lake(Late(lake.store, told)).loadable("fourchan", NOON, NOON + HOUR)
+    (found,) = Lake(Late(lake.store, told)).loadable("fourchan", [NOON])
     assert found.supersedes == old.name and found.files["posts"].rows == 1 and not caplog.messages
 
 
