@@ -19,7 +19,7 @@ BOOKKEEPING = {  # when and by which run something was read, which differs by in
     "run_id", "observed_at", "first_seen_at", "last_seen_at", "merged_at", "gone_at", "deleted_at", "edited_at",
     "snapshot_hour",
 }  # fmt: skip
-HOURS = 4
+HOURS = 3
 TABLES = ("posts", "posts_history", "threads", "threads_history", "post_versions", "thread_snapshots")
 COUNTERS = {"payload", "reply_count", "view_count", "score", "last_activity_at"}  # they move between two readings
 LISTED = {"tags", "source", "content_hash", "is_closed", "is_pinned", "is_archived"}

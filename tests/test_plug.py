@@ -62,7 +62,7 @@ def differences(world: World, home: Path, ticks: list[datetime]) -> list[str]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("points", [5, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("points", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_at_these_points_the_tables_equal_the_truth(
     points: int, tmp_path: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

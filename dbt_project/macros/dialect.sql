@@ -82,6 +82,15 @@
 {% macro duckdb__from_epoch(column) %}{{ return("to_timestamp(" ~ column ~ ")") }}{% endmacro %}
 {% macro bigquery__from_epoch(column) %}{{ return("timestamp_seconds(" ~ column ~ ")") }}{% endmacro %}
 
+{# Whether an instant is a whole hour out of these, as numbers since 1970: too many to be literals of a statement. #}
+{% macro in_hour_numbers(column, numbers) %}{{ return(adapter.dispatch('in_hour_numbers', 'threadlake')(column, numbers)) }}{% endmacro %}
+{% macro duckdb__in_hour_numbers(column, numbers) %}
+    {{ return("epoch_ms(" ~ column ~ ") // 3600000 in (select cast(number as bigint) from unnest(string_split('" ~ numbers | join(",") ~ "', ',')) as numbers (number))") }}
+{% endmacro %}
+{% macro bigquery__in_hour_numbers(column, numbers) %}
+    {{ return("cast(div(unix_seconds(" ~ column ~ "), 3600) as string) in unnest(split('" ~ numbers | join(",") ~ "'))") }}
+{% endmacro %}
+
 {# The moment of the statement. #}
 {% macro moment() %}{{ return(adapter.dispatch('moment', 'threadlake')()) }}{% endmacro %}
 {% macro duckdb__moment() %}{{ return("now()") }}{% endmacro %}

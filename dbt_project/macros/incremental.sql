@@ -86,12 +86,20 @@
                 {%- do spans.append([moment]) -%}
             {%- endif -%}
         {%- endfor -%}
+        {%- if spans | length <= 100 -%}
         (
             {%- for span in spans -%}
                 {{ column }} between {{ instant(span[0].strftime('%Y-%m-%d %H:00:00+00')) }} and {{ instant(span[-1].strftime('%Y-%m-%d %H:00:00+00')) }}
                 {{- ' or ' if not loop.last }}
             {%- endfor -%}
         )
+        {%- else -%}
+            {%- set numbers = [] -%}
+            {%- for span in spans -%}
+                {%- for moment in span -%}{%- do numbers.append((moment.timestamp() / 3600) | int) -%}{%- endfor -%}
+            {%- endfor -%}
+            {{ column }} between {{ instant(hours | first) }} and {{ instant(hours | last) }} and {{ in_hour_numbers(column, numbers) }}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

@@ -19,6 +19,8 @@ PROJECT = Path(os.environ.get("THREADLAKE_DBT", Path(__file__).parents[2] / "dbt
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]["tables"]
 HOURLY = ("--exclude", "tag:daily", "--exclude-resource-type", "unit_test")
 """What an hourly build leaves out."""
+CLEAN = ("--exclude", "tag:daily", "path:models/marts", "--exclude-resource-type", "unit_test")
+"""The same without marts, which are most of its work."""
 
 
 @dataclass

@@ -149,7 +149,7 @@ def compare(warehouse: Warehouse, known: dict[str, list[dict[str, Any]]], only: 
 
 
 @settings(
-    max_examples=4,
+    max_examples=3,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would cost minutes; a failure names its world
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

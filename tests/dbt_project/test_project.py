@@ -3,12 +3,13 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dbt.cli.main import dbtRunner
-from dbt_warehouse import HOURLY, PROJECT, SOURCES, Warehouse, invoke, manifest
+from dbt_warehouse import CLEAN, HOURLY, PROJECT, SOURCES, Warehouse, invoke, manifest
 
 from extractors.discord import Discord
 from extractors.discourse import Discourse
@@ -179,7 +180,7 @@ def test_a_whole_build_and_again(warehouse: Warehouse) -> None:
 
 def test_no_hours_merge_nothing(warehouse: Warehouse) -> None:
     load_some(warehouse)
-    warehouse.dbt("build", *HOURLY, hours=[], now=NOW)
+    warehouse.dbt("build", *CLEAN, hours=[], now=NOW)
     assert warehouse.sql("select count(*) from clean.all_posts") == [(0,)]
     assert warehouse.sql("select count(*) from clean.observations") == [(0,)]
 
@@ -200,10 +201,10 @@ def test_an_hour_that_is_none_is_refused(warehouse: Warehouse) -> None:
 def test_what_fails_its_tests_does_not_count_as_merged(warehouse: Warehouse) -> None:
     load_some(warehouse)
     warehouse.load("fourchan_posts", [post(4, source="hearsay")])
-    warehouse.dbt("build", *HOURLY, expect=False, hours=[HOUR], now=NOW)
+    warehouse.dbt("build", *CLEAN, expect=False, hours=[HOUR], now=NOW)
     assert warehouse.sql("select count(*) from clean.observations") == [(0,)]
     warehouse.sql("delete from raw.fourchan_posts where source = 'hearsay'")
-    warehouse.dbt("build", *HOURLY, hours=[HOUR], now=NOW)
+    warehouse.dbt("build", *CLEAN, hours=[HOUR], now=NOW)
     assert warehouse.sql("select count(*) from clean.observations") == [(1,)]
 
 
@@ -280,13 +281,14 @@ def test_two_keys_may_share_a_number(warehouse: Warehouse) -> None:
 
 
 def test_many_hours_in_one_statement(warehouse: Warehouse) -> None:
-    """History brings more hours than a statement can name: it names their span, and the rows are the same."""
-    rows = [
-        post(n, created_at=f"{2010 + n % 10}-{n % 12 + 1:02}-{n % 28 + 1:02}T{n % 24:02}:00:00+00:00")
-        for n in range(4_000)
-    ]
+    """History brings more hours than a statement can name: it names their span, and the rows are those of the hours."""
+    times = [datetime(2010 + n % 10, n % 12 + 1, n % 28 + 1, n % 24, tzinfo=UTC) for n in range(4_000)]
+    rows = [post(n, created_at=str(time), hour=str(time)) for n, time in enumerate(times)]
     warehouse.load("fourchan_posts", rows)
-    warehouse.merge(now=NOW)
+    every_other = sorted({f"{time:%Y-%m-%dT%H}" for time in times})[::2]
+    warehouse.merge(every_other, now=NOW)
+    wanted = sum(f"{time:%Y-%m-%dT%H}" in every_other for time in times)
+    assert warehouse.sql("select count(*) from clean.all_posts") == [(wanted,)] and 0 < wanted < 4_000
     warehouse.merge(now=NOW)
     assert warehouse.sql("select count(*), count(distinct post_id) from clean.all_posts") == [(4_000, 4_000)]
     written = (warehouse.target / "run/threadlake/models/clean/posts_history.sql").read_text()

@@ -192,6 +192,7 @@ mutation ($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!]) {
 RUN = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_stack_runs_over_postgres(stack: Stack, postgres: Postgres) -> None:
     stack.start("code")

@@ -316,7 +316,13 @@ def test_two_processes_keep_a_hosts_limit_together(keys: list[str], host: str, h
             )
             for n in range(2)
         ]
-        assert [run.wait(60) for run in runs] == [0, 0]
+        until = time.monotonic() + 60
+        while len(sandbox.requests.times(host)) < 4 * requests and any(run.poll() is None for run in runs):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        for run in runs:
+            run.kill()
+            assert run.wait() in (0, -9)
         asked = sorted(sandbox.requests.times(host))
         assert len(asked) >= 2 * requests
         assert all(one.status in (200, 304) for one in sandbox.requests), "nobody was sent away"
@@ -346,7 +352,7 @@ def start(
 
 # -- the plug pulled -----------------------------------------------------------------------------------------------
 
-KILLS = 14
+KILLS = 8
 
 
 @pytest.mark.parametrize("community", [PO, FORUM], ids=["fourchan", "discourse"])
