@@ -27,6 +27,13 @@ def publish(quick: bool) -> None:
     measured.run(quick)
 
 
+def readers(quick: bool) -> None:
+    """What readers wait for beside 10 million posts: pages, answers, searching, and 50 people at once."""
+    from benchmarks import readers as measured  # likewise
+
+    measured.run(quick)
+
+
 BENCHMARKS: dict[str, Callable[[bool], None]] = {
     "crawl": crawl.speed,
     "latency": crawl.latency,
@@ -34,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[bool], None]] = {
     "merge": merge,
     "hour": hour,
     "publish": publish,
+    "readers": readers,
 }
 
 

@@ -47,7 +47,7 @@ def test_the_whole_past_is_the_same_posts(platform: str, server: str, tmp_path: 
 
 def test_each_target_names_sides_that_run() -> None:
     done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], capture_output=True, text=True, check=True)
-    for name in ("crawl", "latency", "memory", "merge", "hour"):
+    for name in ("crawl", "latency", "memory", "merge", "hour", "publish", "readers"):
         assert f"\n  {name} " in done.stdout
     refused = subprocess.run([sys.executable, "-m", "benchmarks", "nothing"], capture_output=True, text=True)
     assert refused.returncode == 2 and "none of" in refused.stderr

@@ -24,8 +24,8 @@ import yaml
 
 from orchestration.instance import DAGSTER_YAML
 from orchestration.settings import PROJECT
+from sandbox.postgres import Postgres
 from sandbox.terraform import VENV
-from tests.deploy.conftest import Postgres
 from tests.orchestration.conftest import free_port
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
