@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MEMORY = "1GB"
 THREADS = 2
 LOOK_EVERY = 60.0  # seconds
+KEPT_ROWS = 50_000
+"""So many rows of answers are kept: some ten megabytes."""
 TRIES = 5  # to open what the pointer names, while publications follow one another
 
 BEGINNING = "timestamp '1970-01-01 00:00:00'"
@@ -79,12 +82,41 @@ class Reader(ABC):
         """The columns of a table such as `marts.domains`; none where there is no such table."""
 
 
+class _Answers:
+    """What a state of the warehouse was asked, and said: it says so again until the next one is published. What was
+    not asked for longest is forgotten."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, list[Row]] = OrderedDict()
+        self._rows = 0
+
+    def get(self, question: str) -> list[Row] | None:
+        with self._lock:
+            if question not in self._known:
+                return None
+            self._known.move_to_end(question)
+            return [row.copy() for row in self._known[question]]
+
+    def keep(self, question: str, rows: list[Row]) -> None:
+        if len(rows) > KEPT_ROWS // 20:
+            return
+        with self._lock:
+            if question not in self._known:
+                self._known[question] = [row.copy() for row in rows]
+                self._rows += 1 + len(rows)
+            while self._rows > KEPT_ROWS:
+                _, forgotten = self._known.popitem(last=False)
+                self._rows -= 1 + len(forgotten)
+
+
 @dataclass(frozen=True)
 class _Opened:
     path: Path
     connection: "duckdb.DuckDBPyConnection"
     relations: Mapping[str, Sequence[str]]
     described: dict[str, Sequence[str]] = field(default_factory=dict)
+    answers: _Answers = field(default_factory=_Answers)
 
 
 class PublishedReader(Reader):
@@ -104,10 +136,16 @@ class PublishedReader(Reader):
         return moment
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-        with self._latest().connection.cursor() as cursor:
-            found = cursor.execute(sql, _named(sql, values))
-            names = [column[0] for column in found.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        opened, told = self._latest(), _named(sql, values)
+        question = f"{sql} {sorted(told.items())}"
+        rows = opened.answers.get(question)
+        if rows is None:
+            with opened.connection.cursor() as cursor:
+                found = cursor.execute(sql, told)
+                names = [column[0] for column in found.description or ()]
+                rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+            opened.answers.keep(question, rows)
+        return rows
 
     def names(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[str]:
         described = self._latest().described
