@@ -17,6 +17,11 @@ settings.register_profile("threadlake", deadline=None, suppress_health_check=[He
 settings.load_profile("threadlake")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those of the whole system are the longest, and begin first: no worker is left alone with one of them."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def environment() -> Iterator[None]:
     """No module's homes and warehouses are another's."""
