@@ -152,21 +152,24 @@ class IndexSearcher(Searcher):
             }
         searcher = index.searcher()
         found = searcher.search(tantivy.Query.boolean_query(must), **told)
-        keys = [json.loads(searcher.doc(address)["found"][0]) for _, address in found.hits]
-        rows = self._rows(question.values["kind"], keys)
+        documents = [searcher.doc(address) for _, address in found.hits]
+        rows = self._rows(question.values["kind"], [(one["found"][0], one["part"][0]) for one in documents])
         return [{**row, "pieces": pieces(said_in(row), marker(asked))} for row in rows], int(found.count or 0)  # type: ignore[attr-defined]
 
-    def _rows(self, kind: str, keys: Sequence[Sequence[str]]) -> list[Row]:
-        """In the order of their keys; what is not there any more is left out."""
-        if not keys:
+    def _rows(self, kind: str, found: Sequence[tuple[str, str]]) -> list[Row]:
+        """What the index found, in its order; what is not there any more is left out."""
+        if not found:
             return []
+        keys = [tuple(json.loads(key)) for key, _ in found]
+        hours = {datetime.fromisoformat(part.removeprefix(f"{kind} ")) for _, part in found}
         relation, key, _ = relation_of(kind)
-        found = self._reader.query(
-            f"select {_columns(kind)} from {relation} where {self._reader.dialect.among(key, 'ids')}",
-            {"ids": [one[2] for one in keys]},
+        among = self._reader.dialect.among
+        rows = self._reader.query(  # the hours say where to look
+            f"select {_columns(kind)} from {relation} where {among('created_hour', 'hours')} and {among(key, 'ids')}",
+            {"ids": [one[2] for one in keys], "hours": sorted(hours)},
         )
-        by_key: dict[tuple[str, ...], Row] = {(row["platform"], row["instance"], row[key]): row for row in found}
-        return [by_key[one] for one in map(tuple, keys) if one in by_key]
+        by_key: dict[tuple[str, ...], Row] = {(row["platform"], row["instance"], row[key]): row for row in rows}
+        return [by_key[one] for one in keys if one in by_key]
 
     def _index(self) -> "tantivy.Index | None":
         """Opened anew when it was rebuilt, reloaded when it went on."""

@@ -183,6 +183,11 @@ POSTERS = View(
     """,
     key=("platform", "instance", "community", "author_id"),
     order="-posts",
+    overall="""
+    select platform, instance, community, author_id, author_name, posts, edits, deletions, mean_length, threads,
+        times_quoted, times_quoting, active_days, first_post_at, last_post_at
+    from marts.posters where {where}
+    """,
     filters=(
         PLATFORM,
         INSTANCE,
@@ -191,7 +196,7 @@ POSTERS = View(
         AUTHOR,
         Filter("min_posts", "posts >= $min_posts", "number", "Posts at least", outer=True),
     ),
-    needs=("marts.posters_by_year", "clean.authors"),
+    needs=("marts.posters_by_year", "marts.posters", "clean.authors"),
     hidden=("platform", "instance", "author_id"),
     chart_rows=25,
     chart=lambda rows, asked: charts.ranks(

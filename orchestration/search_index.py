@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
     import tantivy
 
-VERSION = "1"  # of the schema and the analyzers: another one is built anew
+VERSION = "2"  # of the schema and the analyzers: another one is built anew
 LANGUAGES = ("english", "german")
 GERMAN = ("mods_de",)
 """Platforms whose words are German; the others' are taken for English."""
@@ -50,7 +50,8 @@ def schema() -> "tantivy.Schema":
 
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("found", stored=True, tokenizer_name="raw", index_option="basic")  # platform, instance, id
-    for name in ("part", "kind", "platform", "community", "author"):
+    builder.add_text_field("part", stored=True, tokenizer_name="raw", index_option="basic")  # kind, hour
+    for name in ("kind", "platform", "community", "author"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("created", indexed=True, fast=True)
     builder.add_boolean_field("deleted", indexed=True)
