@@ -74,7 +74,7 @@ def _measure(pipeline: Pipeline, posts: int, seconds: int) -> None:
         ]  # fmt: skip
         about = "Ours over HTTP and the first time, with the total and 20 marked pieces; beside it the others' SQL."
         show("Searching", about, lines)
-        _crowd(pipeline, url, list(paths.values()), seconds)
+        _crowd(url, list(paths.values()), seconds)
 
 
 class _Timed(PublishedReader):
@@ -139,7 +139,7 @@ def _served(pipeline: Pipeline) -> Iterator[str]:
             process.terminate()
 
 
-def _crowd(pipeline: Pipeline, url: str, paths: list[str], seconds: int) -> None:
+def _crowd(url: str, paths: list[str], seconds: int) -> None:
     """People who open a page, look at it, and open another, while runs write and publish."""
     times: list[float] = []
     errors: list[str] = []
@@ -160,7 +160,6 @@ def _crowd(pipeline: Pipeline, url: str, paths: list[str], seconds: int) -> None
     people = [threading.Thread(target=person, args=(number,)) for number in range(PEOPLE)]
     for one in people:
         one.start()
-    runs = 0
     with subprocess.Popen([sys.executable, "-m", "benchmarks.readers"], stdout=subprocess.PIPE, text=True) as writer:
         for one in people:
             one.join()

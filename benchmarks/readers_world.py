@@ -1,8 +1,8 @@
 """A warehouse of invented posts: three years of twenty communities, built by the real dbt project and published."""
 
-import sys
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.merge import say
 from orchestration.dbt import explain, failed
 from orchestration.duckdb_file import DuckDBFile
 from orchestration.pipeline import Pipeline
@@ -11,6 +11,8 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 DAYS, COMMUNITIES, AUTHORS, IN_THREAD = 1000, 20, 50_000, 40
 WORDS = 50_000
 """How many words there are; the n-th is used as often as one in n."""
+DIGITS, LETTERS = "0123456789", "aeioubdkst"
+"""What a word's number is spelled with."""
 
 
 def key_number(key: str) -> str:
@@ -20,11 +22,11 @@ def key_number(key: str) -> str:
 
 def word(number: str) -> str:
     """Letters instead of digits, so that it is a word for everybody."""
-    return f"translate(cast({number} as varchar), '0123456789', 'aeioubdkst')"
+    return f"translate(cast({number} as varchar), '{DIGITS}', '{LETTERS}')"
 
 
 def spelled(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "aeioubdkst"))
+    return str(number).translate(str.maketrans(DIGITS, LETTERS))
 
 
 TEXT = f"""array_to_string(list_transform(range(8 + (hash(i) % 40)::bigint), lambda n:
@@ -56,7 +58,7 @@ def build(pipeline: Pipeline, number: int) -> None:
     pipeline.load(())
     pipeline.dbt.prepare()
     _dbt(pipeline)
-    _say(f"{number:,} posts")
+    say(f"{number:,} posts")
     assert isinstance(pipeline.warehouse, DuckDBFile)
     with pipeline.warehouse.open() as connection:
         connection.execute("set TimeZone = 'UTC'; set memory_limit = '4GB'; set enable_progress_bar = false")
@@ -88,9 +90,9 @@ def build(pipeline: Pipeline, number: int) -> None:
             from range(timestamptz '{NOW - timedelta(days=30)}', timestamptz '{NOW}', interval 1 hour) as t(hour),
                 range({COMMUNITIES}) as k(key)""")
         connection.execute("delete from marts.marts_built")
-    _say("marts")
+    say("marts")
     _dbt(pipeline, "path:models/marts")
-    _say("publishing and indexing")
+    say("publishing and indexing")
     pipeline.publish()
 
 
@@ -107,7 +109,3 @@ def _dbt(pipeline: Pipeline, *select: str) -> None:
     nodes = pipeline.dbt.build((), NOW, select, command="run")
     if broken := failed(nodes):
         raise SystemExit(explain(broken))
-
-
-def _say(what: str) -> None:
-    print(f"{datetime.now(UTC):%H:%M:%S} {what}", file=sys.stderr, flush=True)
