@@ -131,7 +131,7 @@ class IndexSearcher(Searcher):
         super().__init__(reader)
         self._folder = folder
         self._lock = threading.Lock()
-        self._opened: tuple[Path, tantivy.Index, float] | None = None
+        self._opened: tuple[Path, tantivy.Index, int] | None = None
 
     def _by_words(self, question: Question) -> tuple[list[Row], int]:
         import tantivy
@@ -172,19 +172,24 @@ class IndexSearcher(Searcher):
         return [by_key[one] for one in keys if one in by_key]
 
     def _index(self) -> "tantivy.Index | None":
-        """Opened anew when it was rebuilt, reloaded when it went on."""
+        """Opened anew when it was rebuilt, reloaded when it went on; where it is, is read only then, since what says
+        it also says what is indexed, which is long."""
         import tantivy
 
-        place = place_of(self._folder)
-        if place is None:
+        try:
+            changed = (self._folder / "current").stat().st_mtime_ns
+        except FileNotFoundError:
             return None
-        changed = (self._folder / "current").stat().st_mtime
         with self._lock:
-            if self._opened is None or self._opened[0] != place:
-                self._opened = (place, tantivy.Index.open(str(place)), changed)
-            elif self._opened[2] != changed:
-                self._opened[1].reload()
-                self._opened = (place, self._opened[1], changed)
+            if self._opened is None or self._opened[2] != changed:
+                place = place_of(self._folder)
+                if place is None:
+                    return None
+                if self._opened is None or self._opened[0] != place:
+                    self._opened = (place, tantivy.Index.open(str(place)), changed)
+                else:
+                    self._opened[1].reload()
+                    self._opened = (place, self._opened[1], changed)
             return self._opened[1]
 
 
