@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import tantivy
 
+from dashboard.reader import PublishedReader
+from dashboard.search import IndexSearcher, read
 from orchestration import search_index
 from orchestration.duckdb_file import DuckDBFile
 from orchestration.publish import publish
@@ -15,16 +17,17 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 POSTS = """
     create table clean.all_posts as
     select 'mods_de' as platform, 'forum.mods.de' as instance, 'p' || n as post_id,
-        'mods_de:14' as community, 'a' as author_id,
-        null::varchar as title, 'die Häuser number' || n as text, 'r1' as run_id,
+        'mods_de:14' as community, 't1' as thread_id, 'a' as author_id, 'A' as author_name,
+        null::varchar as url, 0 as score, null::varchar as title,
+        'die Häuser number' || n as text, 'r1' as run_id,
         timestamptz '2026-11-01 00:00:00+00' + to_hours(cast(n // 10 as int)) as created_at,
         date_trunc('hour', created_at) as created_hour, null::timestamptz as deleted_at, null::timestamptz as edited_at
     from range(100) as _(n)
 """
 THREADS = """
     create table clean.all_threads as
-    select platform, instance, 't1' as thread_id, community, author_id, 'A title' as title, run_id, created_at,
-        created_hour, deleted_at
+    select platform, instance, thread_id, community, author_id, author_name, url, 9 as reply_count,
+        'A title' as title, run_id, created_at, created_hour, deleted_at
     from clean.all_posts limit 1
 """
 
@@ -90,3 +93,19 @@ def test_killed_before_it_remembers_it_does_it_again(home: Home, monkeypatch: py
             update(home.published, home.index)
     assert update(home.published, home.index).documents == 10
     assert (home.count("haus"), home.count("bench", "words")) == (99, 1)
+
+
+def test_who_searches_while_it_goes_on_finds_what_is_new(home: Home) -> None:
+    searcher = IndexSearcher(home.index, PublishedReader(home.published))
+
+    def found(word: str) -> tuple[int, int]:
+        results = searcher.search(read({"q": word}))
+        return results.total, len(results.rows)
+
+    assert found("bench") == (0, 0), "there is no index yet"
+    update(home.published, home.index)
+    assert (found("bench"), found("haus")) == ((0, 0), (100, 20))
+    for rebuild in (False, True):
+        home.change(f"update clean.all_posts set text = 'a bench', run_id = 'r2' where post_id = 'p{55 + rebuild}'")
+        update(home.published, home.index, rebuild)
+        assert found("bench") == (1 + rebuild,) * 2
