@@ -5,6 +5,7 @@ all SQL that the server was asked goes to Google's own analyser, and what touche
 """
 
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -134,8 +135,9 @@ def _text(cell: Any) -> str:
 
 
 @pytest.fixture
-def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Both]:
+def both(tmp_path: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Both]:
     buckets = tmp_path / "buckets"
+    shutil.copytree(parsed, tmp_path / "local" / "dbt")
     world = World(seed=5, start=START - timedelta(hours=4), hours=100, scale=0.15)
     clock = tmp_path / "clock"
     with Sandbox(world, now=START, clock_file=clock) as sandbox, served(tmp_path / "server", buckets) as server:

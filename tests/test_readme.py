@@ -3,6 +3,7 @@
 import gzip
 import re
 import shlex
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def test_the_runbook_names_what_there_is() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_each_threadlake_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_threadlake_command_runs(tmp_path: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(parsed, tmp_path / "home" / "dbt")
     world = World(seed=2, start=NOW - timedelta(days=3), hours=100, scale=0.2)
     posts = tmp_path / "posts.ndjson.gz"
     with gzip.open(posts, "wb") as file:

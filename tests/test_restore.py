@@ -26,7 +26,8 @@ TRACKED = ["fourchan:po", "lemmy:lemmy.example/folding"]
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    shutil.copytree(parsed, tmp_path / "home" / "dbt")
     yield filled(tmp_path / "home", tmp_path / "clock", monkeypatch)
 
 

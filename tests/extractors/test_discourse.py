@@ -201,7 +201,7 @@ FAULTS = [
     Fault("500", path=POSTS, after=1, times=2),
     Fault("502", path=TOPICS, times=2),
     Fault("reset", path=POSTS, after=1, times=2),
-    Fault("hang", path=POSTS, after=1, times=2, seconds=2),
+    Fault("hang", path=POSTS, after=1, times=2, seconds=1),
     Fault("cut", path=TOPICS, times=2),
     *(Fault(kind, path=path, after=after, times=1) for kind in ("html", "text", "invalid_json", "304")
       for path, after in ((POSTS, 0), (POSTS, 1), (TOPICS, 0))),  # type: ignore[arg-type]

@@ -246,7 +246,7 @@ FAULTS = [
     Fault("500", path=THREAD, after=3, times=ONCE_MORE),
     Fault("502", path=INDEX, times=ONCE_MORE),
     Fault("reset", path=THREAD, after=3, times=ONCE_MORE),
-    Fault("hang", path=THREAD, after=3, times=ONCE_MORE, seconds=2),
+    Fault("hang", path=THREAD, after=3, times=ONCE_MORE, seconds=1),
     Fault("cut", path=THREAD, after=3, times=ONCE_MORE),
     *(Fault(kind, path=path, after=after, times=1) for kind in ("html", "text", "invalid_json", "empty_list", "304")
       for path, after in ((INDEX, 0), (THREAD, 3))),  # type: ignore[arg-type]

@@ -428,7 +428,7 @@ FAULTS = [
     Fault("500", path=COMMENTS, times=2),
     Fault("502", path=POSTS, times=2),
     Fault("reset", path=SITE, times=2),
-    Fault("hang", path=COMMENTS, times=2, seconds=2),
+    Fault("hang", path=COMMENTS, times=2, seconds=1),
     Fault("cut", path=POSTS, times=2),
     *(Fault(kind, path=path, times=1) for kind in ("html", "text", "invalid_json")  # type: ignore[arg-type]
       for path in (SITE, POSTS, COMMENTS)),

@@ -285,7 +285,7 @@ FAULTS = [
     Fault("500", path=THREAD, after=1, times=2),
     Fault("502", path=THREAD, times=2),
     Fault("reset", path=LIST, times=2),
-    Fault("hang", path=THREAD, after=1, times=2, seconds=2),
+    Fault("hang", path=THREAD, after=1, times=2, seconds=1),
     Fault("cut", path=THREAD, times=2),
     *(Fault(kind, path=path, after=after, times=1) for kind in ("html", "text", "invalid_json", "304")
       for path, after in ((LIST, 0), (THREAD, 0), (THREAD, 3))),  # type: ignore[arg-type]
