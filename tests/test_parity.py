@@ -225,7 +225,9 @@ def test_both_give_the_same_at_first(both: Both) -> None:
     """Everything made at once, from the lake."""
     hours = [START - HOUR * (2 - i) for i in range(2)]
     both.crawl(hours, START + timedelta(minutes=5))
-    both.merge(hours, START + timedelta(minutes=5), most_partitions=3)  # in pieces, as 3,600 hours of a past
+    single = [START - 3 * HOUR * i for i in range(100, 201)]  # so many that they are named by their numbers
+    both.merge([*single, *hours], START + timedelta(minutes=5), most_partitions=3)  # in pieces, as 3,600 of a past
+    assert any("unix_seconds" in sql for sql in scripts(connect(both.server)))
     pieces = [sql.count("insert into") for sql in scripts(connect(both.server)) if "`clean`.`posts` (" in sql]
     assert max(pieces) > 1, pieces
     rows = both.same()
