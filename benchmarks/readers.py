@@ -134,6 +134,8 @@ def _served(pipeline: Pipeline) -> Iterator[str]:
                     break
                 except requests.RequestException:
                     time.sleep(0.1)
+            else:
+                raise RuntimeError(f"{' '.join(command)} does not answer")
             yield url
         finally:
             process.terminate()
