@@ -4,12 +4,15 @@ A second warehouse is a second class here. The SQL of the pages is what both of 
 value; the little that has to be said in other words is a `Dialect`.
 """
 
+import os
 import re
+import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -83,31 +86,50 @@ class Reader(ABC):
 
 
 class _Answers:
-    """What a state of the warehouse was asked, and said: it says so again until the next one is published. What was
-    not asked for longest is forgotten."""
+    """What a state of the warehouse was asked, and said: it says so again until the next one is published, and looks
+    once only where many ask at once. What was not asked for longest is forgotten."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, list[Row]] = OrderedDict()
+        self._looked_for: dict[str, Future[list[Row]]] = {}
         self._rows = 0
 
-    def get(self, question: str) -> list[Row] | None:
+    def answer(self, question: str, find: Callable[[], list[Row]]) -> list[Row]:
+        """What `find` finds, now or before; rows of the caller's own."""
         with self._lock:
-            if question not in self._known:
-                return None
-            self._known.move_to_end(question)
-            return [row.copy() for row in self._known[question]]
+            if question in self._known:
+                self._known.move_to_end(question)
+                return _copied(self._known[question])
+            others = self._looked_for.get(question)
+            if others is None:
+                mine = self._looked_for[question] = Future()
+        if others is not None:
+            return _copied(others.result())
+        try:
+            rows = find()
+            self._keep(question, rows)
+            mine.set_result(rows)
+        except BaseException as problem:
+            mine.set_exception(problem)
+            raise
+        finally:
+            del self._looked_for[question]
+        return _copied(rows)
 
-    def keep(self, question: str, rows: list[Row]) -> None:
+    def _keep(self, question: str, rows: list[Row]) -> None:
         if len(rows) > KEPT_ROWS // 20:
             return
         with self._lock:
-            if question not in self._known:
-                self._known[question] = [row.copy() for row in rows]
-                self._rows += 1 + len(rows)
+            self._known[question] = rows
+            self._rows += 1 + len(rows)
             while self._rows > KEPT_ROWS:
                 _, forgotten = self._known.popitem(last=False)
                 self._rows -= 1 + len(forgotten)
+
+
+def _copied(rows: list[Row]) -> list[Row]:
+    return [row.copy() for row in rows]
 
 
 @dataclass(frozen=True)
@@ -137,15 +159,14 @@ class PublishedReader(Reader):
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         opened, told = self._latest(), _named(sql, values)
-        question = f"{sql} {sorted(told.items())}"
-        rows = opened.answers.get(question)
-        if rows is None:
+
+        def find() -> list[Row]:
             with opened.connection.cursor() as cursor:
                 found = cursor.execute(sql, told)
                 names = [column[0] for column in found.description or ()]
-                rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-            opened.answers.keep(question, rows)
-        return rows
+                return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+        return opened.answers.answer(f"{sql} {sorted(told.items())}", find)
 
     def names(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[str]:
         described = self._latest().described
@@ -226,8 +247,11 @@ def _open(path: Path) -> _Opened:
 
     if not path.exists():
         raise FileNotFoundError(path)
+    # what its memory does not hold goes elsewhere: this file's neighbours go with the next publication
+    spill = Path(tempfile.gettempdir()) / f"threadlake-{os.getpid()}-{path.stem}"
+    config = {"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(spill)}
     try:
-        connection = duckdb.connect(path, read_only=True, config={"memory_limit": MEMORY, "threads": THREADS})
+        connection = duckdb.connect(path, read_only=True, config=config)
     except duckdb.IOException as problem:
         raise FileNotFoundError(path) from problem
     connection.execute("set TimeZone = 'UTC'")

@@ -155,10 +155,21 @@ ACTIVE = View(
         count(distinct day) as days, min(day) as first_day, max(day) as last_day
     from marts.posters_by_day where {where} group by platform, instance, community
     """,
+    overall="""
+    select platform, instance, community, people.posters, people.posts, days.days, days.first_day, days.last_day
+    from (
+        select platform, instance, community, count(distinct author_id) as posters, cast(sum(posts) as int64) as posts
+        from marts.posters_by_year where active_days > 0 and {where} group by platform, instance, community
+    ) as people
+    join (
+        select platform, instance, community, count(*) as days, min(day) as first_day, max(day) as last_day
+        from marts.activity_by_day where authors > 0 and {where} group by platform, instance, community
+    ) as days using (platform, instance, community)
+    """,
     key=("platform", "instance", "community"),
     order="-posters",
     filters=(PLATFORM, COMMUNITY, YEAR, FROM_DAY, TO_DAY),
-    needs=("marts.posters_by_day",),
+    needs=("marts.posters_by_day", "marts.posters_by_year", "marts.activity_by_day"),
     hidden=("platform", "instance"),
     chart=lambda rows, asked: charts.ranks(rows, "community", "posters", "posters"),
 )

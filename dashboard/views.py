@@ -23,6 +23,7 @@ from dashboard.reader import Reader, Row
 LONGEST = 300  # characters of a value in a URL
 SMALLEST_YEAR, GREATEST_YEAR = 1970, 2200
 PAGE, LARGEST_PAGE, CSV_ROWS = 50, 1000, 100_000
+PERIODS = {"year", "since", "until"}  # the filters that ask for one
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """With these begins what a spreadsheet would run."""
 
@@ -68,7 +69,7 @@ class Filter:
 class View:
     """`sql` has `{where}` where the filters' conditions go, which is after a `where` of its own. `order`: the column
     that rows are sorted by where the URL does not say; descending with `-` before it. `needs`: relations without
-    which there is nothing to show. `overall`: the same where no year is asked, over what is added up already."""
+    which there is nothing to show. `overall`: the same where no period is asked, over what is added up already."""
 
     name: str
     title: str
@@ -157,7 +158,7 @@ def _filled(view: View, asked: Asked) -> str:
         )
         for side in (False, True)
     )
-    sql = view.overall if view.overall and "year" not in asked.values else view.sql
+    sql = view.overall if view.overall and not PERIODS & asked.values.keys() else view.sql
     statement = sql.replace("{where}", inner or "true")
     return f"select * from ({statement}) as counted where {outer}" if outer else statement
 

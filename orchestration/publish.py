@@ -10,6 +10,7 @@ Beside a million posts of 160 characters it took 7.3 s of processor time the fir
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -182,7 +183,7 @@ def publish(
             _point_to(folder, fresh)
         except BaseException:
             for leftover in folder.glob(f"{fresh.name}*"):
-                leftover.unlink()
+                _remove(leftover)
             raise
         _sweep(folder, fresh)
     return Publication(fresh, rows, partitions, time.monotonic() - began, anew)
@@ -334,4 +335,12 @@ def _sweep(folder: Path, fresh: Path) -> None:
     """The files before this one, and what a killed publication left."""
     for path in folder.glob("*.duckdb*"):
         if not path.name.startswith(fresh.name):
-            path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """A file, or the folder where DuckDB put what its memory did not hold."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

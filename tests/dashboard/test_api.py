@@ -79,10 +79,11 @@ STATISTICS = {
         "where author_id is not null group by all",
         ("community", "author_id", "posts", "active_days"),
     ),
-    "/api/active-posters": (
-        "select community, count(distinct author_id) from clean.all_posts where author_id is not null group by all",
-        ("community", "posters"),
-    ),
+    **dict.fromkeys(("/api/active-posters", "/api/active-posters?since=1970-01-02"), (
+        "select community, count(distinct author_id), count(*), count(distinct day), min(day), max(day) "
+        "from (select *, created_at::date as day from clean.all_posts) where author_id is not null group by all",
+        ("community", "posters", "posts", "days", "first_day", "last_day"),
+    )),
     "/api/links?limit=1000": (
         "select link, count(*) from clean.all_posts, unnest(links) as t(link) group by all",
         ("url", "posts"),
