@@ -113,6 +113,8 @@ def test_killed_in_its_midst_readers_keep_what_they_had(
         with pytest.raises(KeyboardInterrupt):
             publish(warehouse, folder, NOW)
     (folder / "left-by-a-kill.duckdb").write_bytes(b"half")
+    (folder / "left-by-a-kill.duckdb.tmp").mkdir()
+    (folder / "left-by-a-kill.duckdb.tmp" / "spilled").write_bytes(b"half")
     assert rows(folder) == before
     published(warehouse, folder)
     assert len(list(folder.glob("*.duckdb*"))) == 1
