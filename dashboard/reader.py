@@ -249,9 +249,10 @@ def _open(path: Path) -> _Opened:
         raise FileNotFoundError(path)
     # what its memory does not hold goes elsewhere: this file's neighbours go with the next publication
     spill = Path(tempfile.gettempdir()) / f"threadlake-{os.getpid()}-{path.stem}"
-    config = {"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(spill)}
     try:
-        connection = duckdb.connect(path, read_only=True, config=config)
+        connection = duckdb.connect(
+            path, read_only=True, config={"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(spill)}
+        )
     except duckdb.IOException as problem:
         raise FileNotFoundError(path) from problem
     connection.execute("set TimeZone = 'UTC'")
