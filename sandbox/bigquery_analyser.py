@@ -8,9 +8,11 @@ complaints, each a script's number, a statement, and why.
 import json
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 import wasmtime
+from google.protobuf.message import DecodeError
 
 
 class _Cached(wasmtime.Config):  # type: ignore[misc]
@@ -69,13 +71,15 @@ class Analyser:
 
     def analyse(self, statement: str) -> None:
         """Raises with what is wrong with it."""
-        self._service.analyze(
-            sql_statement=SHORT.sub(
-                r"`\1.\2`", PATH.sub(r"`\1.\2.\3`", SEARCH.sub(r"(to_json_string(\1) = \2)", statement))
-            ),
-            options=self._options,
-            registered_catalog_id=self._catalogue,
-        )
+        # of what passed it sends the parsed statement, which may be deeper than Python's protobuf reads
+        with suppress(DecodeError):
+            self._service.analyze(
+                sql_statement=SHORT.sub(
+                    r"`\1.\2`", PATH.sub(r"`\1.\2.\3`", SEARCH.sub(r"(to_json_string(\1) = \2)", statement))
+                ),
+                options=self._options,
+                registered_catalog_id=self._catalogue,
+            )
 
 
 def _type(kind: str) -> Any:

@@ -114,6 +114,7 @@ def test_a_table_made_of_a_query_is_told(client: bigquery.Client, ask: Ask) -> N
     assert job.destination.table_id == "made"
 
 
+DEEP = "(" * 150 + "cast(id as string)" + " || 'a')" * 150
 WRONG = {
     "a moment is no date": "select id from `p.raw.t` where hour = date '2026-01-01'",
     "a function of DuckDB's": "select list_sum([1, 2])",
@@ -124,12 +125,14 @@ WRONG = {
     "QUALIFY by itself": "select id from `p.raw.t` qualify row_number() over (order by id) = 1",
     "another number of columns": "insert into `p.raw.t` (id, hour) select id from `p.raw.t`",
     "unlike kinds together": "select 1 union all select 'a'",
+    "a column there is not, deep inside": f"select {DEEP} || nope from `p.raw.t`",
 }
 RIGHT = [
     "delete from `p`.`raw`.`t` as known where known.hour in (timestamp '2026-01-01 10:00:00+00')",
     "begin transaction;\ninsert into raw.t (id, hour) select id, hour from raw.t;\ncommit transaction;",
     "select to_json_string(struct(id as a)), format_timestamp('%Y', hour) from raw.t where true "
     "qualify row_number() over (order by id) = 1",
+    f"select {DEEP} from `p.raw.t`",
 ]
 
 
