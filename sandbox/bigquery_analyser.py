@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import wasmtime
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 
 class _Cached(wasmtime.Config):  # type: ignore[misc]
